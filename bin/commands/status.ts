@@ -1,0 +1,82 @@
+import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
+import type { Ports } from '../local/ports.ts';
+import { EXIT } from '../output/exit-codes.ts';
+import { formatAge, formatTable } from '../output/format.ts';
+import { discoverAll } from './discover.ts';
+import type { CommandResult } from './result.ts';
+
+interface ControlPlaneStatus {
+  readonly controlPlane: string;
+  /** Whether it exists now; null when its management cluster could not be asked. */
+  readonly exists: boolean | null;
+  readonly recoveryPoints: number;
+  readonly notVerified: number;
+  readonly newestVerified: { readonly id: string; readonly takenAt: string; readonly ageSeconds: number } | null;
+}
+
+/** `lifeboat status`: the age of the newest verified recovery point of every control plane there is or was. */
+export async function status(ports: Ports): Promise<CommandResult> {
+  const [{ controlPlanes, failures }, points] = await Promise.all([
+    discoverAll(ports),
+    Array.fromAsync(ports.catalogue.points()),
+  ]);
+  const existing = new Set(controlPlanes.map(({ controlPlane }) => controlPlane));
+  const unreachable = new Set(failures.map(({ managementCluster }) => managementCluster));
+  const byControlPlane = Map.groupBy(points, (point) => formatControlPlaneName(point.address.controlPlane));
+  const now = ports.clock();
+  const statuses = [...new Set([...existing, ...byControlPlane.keys()])].sort().map((controlPlane) => {
+    const [managementCluster = ''] = controlPlane.split('/');
+    const exists = unreachable.has(managementCluster) ? null : existing.has(controlPlane);
+    return describe(controlPlane, exists, byControlPlane.get(controlPlane) ?? [], now);
+  });
+  const unprotected = statuses.filter(({ exists, newestVerified }) => exists === true && newestVerified === null);
+  return {
+    json: { controlPlanes: statuses, failures },
+    text: [
+      statuses.length === 0 ? 'no control planes and no recovery points' : table(statuses, now),
+      ...failures.map(({ managementCluster, message }) => `${managementCluster}: ${message}`),
+      ...unprotected.map(({ controlPlane }) => `${controlPlane} has no verified recovery point`),
+    ].join('\n'),
+    exitCode: unprotected.length > 0 ? EXIT.refused : failures.length > 0 ? EXIT.failed : EXIT.done,
+  };
+}
+
+function describe(
+  controlPlane: string,
+  exists: boolean | null,
+  points: readonly (CataloguedPoint | UnreadablePoint)[],
+  now: Date,
+): ControlPlaneStatus {
+  const verified = points.filter((point) => 'manifest' in point && point.verdict === 'verified') as CataloguedPoint[];
+  const newest = verified.sort((a, b) => a.manifest.takenAt.localeCompare(b.manifest.takenAt)).at(-1);
+  return {
+    controlPlane,
+    exists,
+    recoveryPoints: points.length,
+    notVerified: points.length - verified.length,
+    newestVerified:
+      newest === undefined
+        ? null
+        : {
+            id: newest.address.id,
+            takenAt: newest.manifest.takenAt,
+            ageSeconds: Math.max(0, Math.round((now.getTime() - Date.parse(newest.manifest.takenAt)) / 1000)),
+          },
+  };
+}
+
+function table(statuses: readonly ControlPlaneStatus[], now: Date): string {
+  const existence = (exists: boolean | null) => (exists === null ? 'unknown' : exists ? 'yes' : 'no');
+  return formatTable(
+    ['CONTROL PLANE', 'EXISTS', 'NEWEST VERIFIED', 'POINTS', 'NOT VERIFIED', 'ID'],
+    statuses.map(({ controlPlane, exists, newestVerified, recoveryPoints, notVerified }) => [
+      controlPlane,
+      existence(exists),
+      newestVerified === null ? 'none' : `${formatAge(new Date(newestVerified.takenAt), now)} ago`,
+      String(recoveryPoints),
+      String(notVerified),
+      newestVerified?.id ?? '-',
+    ]),
+  );
+}

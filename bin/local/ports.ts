@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import type { ReportProgress } from '../../lambdas/domain/progress.ts';
+import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
+import { connectCluster, type Cluster } from '../../lambdas/kube/cluster.ts';
+import { secretsManagerKubeconfigs } from '../../lambdas/kube/secrets-manager-kubeconfigs.ts';
+import type { RecoveryPointPorts } from '../../lambdas/recovery-points/ports.ts';
+import { Catalogue, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
+import { openStore } from '../../lambdas/store/open-store.ts';
+import type { LoadedConfiguration } from './configuration-file.ts';
+import { configuredKubeconfigs } from './kubeconfig-files.ts';
+
+/** Everything that commands work with. */
+export interface Ports extends RecoveryPointPorts {
+  readonly managementClusters: readonly string[];
+  readonly random: () => number;
+  readonly toolVersion: string;
+  /** The cluster of this name; connected once, closed by `close`. */
+  connect(managementCluster: string): Promise<Cluster>;
+  /** A recovery point by `<id>` or `<control plane>/<id>`. */
+  findPoint(reference: string): Promise<CataloguedPoint>;
+  close(): void;
+}
+
+/** Builds the real ports from the configuration; nothing is contacted yet. */
+export function openPorts(loaded: LoadedConfiguration, report: ReportProgress, signal: AbortSignal): Ports {
+  const { configuration } = loaded;
+  const location = configuration.store.startsWith('s3://')
+    ? configuration.store
+    : loaded.resolvePath(configuration.store);
+  const store = openStore(location, configuration.s3);
+  const catalogue = new Catalogue(store);
+  const kubeconfigs = configuredKubeconfigs(loaded, secretsManagerKubeconfigs);
+  const clusters = new Map<string, Promise<Cluster>>();
+  return {
+    store,
+    catalogue,
+    report,
+    signal,
+    managementClusters: Object.keys(configuration.managementClusters),
+    clock: () => new Date(),
+    now: () => performance.now(),
+    random: Math.random,
+    toolVersion: toolVersion(),
+    connect(managementCluster) {
+      const connected = clusters.get(managementCluster) ?? connectCluster(kubeconfigs, managementCluster);
+      clusters.set(managementCluster, connected);
+      return connected;
+    },
+    findPoint: (reference) => findPoint(catalogue, reference),
+    close() {
+      for (const connecting of clusters.values()) {
+        connecting.then(
+          (cluster) => {
+            cluster.close();
+          },
+          () => undefined,
+        );
+      }
+    },
+  };
+}
+
+/** The version in the package's own `package.json`. */
+export function toolVersion(): string {
+  const file = findPackageJSON(import.meta.url);
+  const { version } = JSON.parse(file === undefined ? '{}' : readFileSync(file, 'utf8')) as { version?: string };
+  return version ?? 'unknown';
+}
+
+async function findPoint(catalogue: Catalogue, reference: string): Promise<CataloguedPoint> {
+  const slash = reference.lastIndexOf('/');
+  const id = reference.slice(slash + 1);
+  if (!isRecoveryPointId(id)) {
+    throw new ConfigurationError(`"${reference}" does not name a recovery point`, {
+      remedy: 'Give an id such as 20260102T030405Z-a1b2, or <control plane>/<id>; "lifeboat list" shows them.',
+    });
+  }
+  const controlPlane = slash < 0 ? undefined : parseControlPlaneName(reference.slice(0, slash));
+  const point = await catalogue.find(id, controlPlane);
+  // A manifest that was copied to another control plane's place must not pass as that one's recovery point.
+  const expected = formatControlPlaneName(point.address.controlPlane);
+  if (point.manifest.id !== id || point.manifest.controlPlane !== expected) {
+    throw new ConfigurationError(
+      `the manifest at ${expected}/${id} is that of ${point.manifest.controlPlane}/${point.manifest.id}`,
+      { remedy: 'Somebody moved it; put it back, or use the original.' },
+    );
+  }
+  return point;
+}

@@ -1,0 +1,46 @@
+import { LifeboatError, type ErrorKind } from '../../lambdas/domain/errors.ts';
+
+/** What the shell is told; the README's table explains each. */
+export const EXIT = {
+  done: 0,
+  /** The world was not ready: the same command may succeed later. */
+  failed: 1,
+  /** The command line, the configuration or a permission is wrong: trying again changes nothing. */
+  wrong: 2,
+  /** A proof does not hold, or nothing verified is there: a person has to look. */
+  refused: 3,
+  /** A defect in Lifeboat itself. */
+  defect: 4,
+  interrupted: 130,
+} as const;
+
+const BY_KIND: Readonly<Record<ErrorKind, number>> = {
+  transient: EXIT.failed,
+  validation: EXIT.wrong,
+  invariant: EXIT.refused,
+};
+
+/** The exit code for something that was thrown. */
+export function exitCodeFor(error: unknown): number {
+  return error instanceof LifeboatError ? BY_KIND[error.kind] : EXIT.defect;
+}
+
+/** An error as a person reads it: what, then what to do next. */
+export function describeError(error: unknown): string {
+  if (error instanceof LifeboatError) {
+    return error.remedy === undefined ? `error: ${error.message}` : `error: ${error.message}\nnext:  ${error.remedy}`;
+  }
+  // The text of an unexpected error could hold anything, a token included; its class and place are enough for a report.
+  const { name, stack } = error instanceof Error ? error : new Error('thrown value');
+  const frames = (stack ?? '').split('\n').filter((frame) => frame.startsWith('    at '));
+  return [`error: unexpected ${name}: this is a defect in Lifeboat`, ...frames.slice(0, 8)].join('\n');
+}
+
+/** The same for `--json`. */
+export function errorAsJson(error: unknown): unknown {
+  if (error instanceof LifeboatError) {
+    const { name, kind, message, remedy } = error;
+    return { error: { name, kind, message, remedy: remedy ?? null } };
+  }
+  return { error: { name: 'Defect', kind: 'defect', message: describeError(error), remedy: null } };
+}

@@ -1,0 +1,61 @@
+import type { ReportProgress } from '../../lambdas/domain/progress.ts';
+import { formatBytes, formatDuration } from './format.ts';
+
+/** Away from a terminal a line every few seconds: enough to see life in a log, not enough to fill it. */
+const LINE_INTERVAL_MILLISECONDS = 3000;
+const TERMINAL_INTERVAL_MILLISECONDS = 100;
+
+/** Where progress is written: standard error, so that standard output carries the result alone. */
+export interface ProgressOutput {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
+/**
+ * Prints a line a phase with the time since the start. Bytes show rate and time left: on a terminal in one line that is
+ * rewritten, elsewhere as a line every few seconds. `now` is a monotonic clock in milliseconds.
+ */
+export function progressPrinter(output: ProgressOutput, now: () => number): ReportProgress {
+  const startedAt = now();
+  const onTerminal = output.isTTY === true;
+  const interval = onTerminal ? TERMINAL_INTERVAL_MILLISECONDS : LINE_INTERVAL_MILLISECONDS;
+  let transfer: { phase: string; startedAt: number; printedAt: number } | undefined;
+
+  const line = (phase: string, text: string) => {
+    const elapsed = `${((now() - startedAt) / 1000).toFixed(1)} s`;
+    return `[${elapsed.padStart(8)}] ${phase.padEnd(10)} ${text}`;
+  };
+  const print = (text: string) => output.write(onTerminal ? `\r\u001b[2K${text}\n` : `${text}\n`);
+
+  return (progress) => {
+    switch (progress.kind) {
+      case 'phase-started':
+        transfer = undefined;
+        if (onTerminal) output.write(`\r\u001b[2K${line(progress.phase, progress.subject)}`);
+        return;
+      case 'bytes': {
+        transfer ??= { phase: progress.phase, startedAt: now(), printedAt: onTerminal ? 0 : now() };
+        if (now() - transfer.printedAt < interval) return;
+        transfer.printedAt = now();
+        const text = line(progress.phase, describeTransfer(progress, now() - transfer.startedAt));
+        output.write(onTerminal ? `\r\u001b[2K${text}` : `${text}\n`);
+        return;
+      }
+      case 'phase-finished':
+        print(line(progress.phase, `${progress.outcome} (${formatDuration(progress.milliseconds)})`));
+        return;
+      case 'note':
+        print(line('note', progress.text));
+    }
+  };
+}
+
+function describeTransfer(
+  { doneBytes, totalBytes }: { doneBytes: number; totalBytes: number },
+  elapsedMilliseconds: number,
+): string {
+  const rate = doneBytes / Math.max(elapsedMilliseconds, 1);
+  const left = rate === 0 ? '' : `, ${formatDuration((totalBytes - doneBytes) / rate)} left`;
+  const percent = totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
+  return `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)} (${percent} %), ${formatBytes(rate * 1000)}/s${left}`;
+}

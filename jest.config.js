@@ -1,0 +1,12 @@
+// Suites by what they need: unit nothing, contract local servers, e2e the test bed (Linux and root).
+const suite = (name, extra = {}) => ({
+  displayName: name,
+  testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }] },
+  ...extra,
+});
+
+export default {
+  projects: [suite('unit'), suite('contract'), suite('e2e')],
+};

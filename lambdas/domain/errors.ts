@@ -1,0 +1,88 @@
+/**
+ * Every error that Lifeboat raises on purpose. `name` is the string that state machines match in `ErrorEquals`, so it is
+ * set by hand: bundlers rename classes. A message says what failed, on what, why, and what to do next; it never carries
+ * secrets or a client library's raw text.
+ */
+
+/** What a command line does with an error; see the README's table of exit codes. */
+export type ErrorKind = 'validation' | 'transient' | 'invariant';
+
+/** Base of all our errors. `kind` decides whether a retry makes sense: only `transient` is ever retried. */
+export abstract class LifeboatError extends Error {
+  abstract readonly kind: ErrorKind;
+  /** What the person on call should do next, as one sentence. */
+  readonly remedy: string | undefined;
+
+  constructor(message: string, options: { remedy?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.remedy = options.remedy;
+  }
+}
+
+/** The request or its configuration is wrong; trying again changes nothing. */
+export abstract class ValidationError extends LifeboatError {
+  readonly kind = 'validation';
+}
+/** The world was not ready; the same call may succeed later. */
+export abstract class TransientError extends LifeboatError {
+  readonly kind = 'transient';
+}
+/** Something that must hold does not; a person has to look. */
+export abstract class InvariantError extends LifeboatError {
+  readonly kind = 'invariant';
+}
+
+/** `lifeboat.yaml` is missing, unreadable or says something it may not. */
+export class ConfigurationError extends ValidationError {
+  override readonly name = 'ConfigurationError';
+}
+/** A kubeconfig that we refuse to use, by name of what is wrong with it. */
+export class KubeconfigError extends ValidationError {
+  override readonly name = 'KubeconfigError';
+}
+/** A control plane, recovery point or object that was asked for does not exist. */
+export class NotFoundError extends ValidationError {
+  override readonly name = 'NotFoundError';
+}
+/** The API server, the datastore or the store refused our credentials or our permissions. */
+export class PermissionError extends ValidationError {
+  override readonly name = 'PermissionError';
+}
+/** Something a control plane refers to, or that a restore cannot live without, is not there. */
+export class IdentityIncompleteError extends ValidationError {
+  override readonly name = 'IdentityIncompleteError';
+}
+/** No member of the datastore may be used for a snapshot. */
+export class NoUsableMemberError extends ValidationError {
+  override readonly name = 'NoUsableMemberError';
+}
+
+/** The API server did not answer, answered 429 or 5xx, or the connection broke. */
+export class ClusterUnreachableError extends TransientError {
+  override readonly name = 'ClusterUnreachableError';
+}
+/** The way through the API server to a pod failed or was cut. */
+export class TunnelError extends TransientError {
+  override readonly name = 'TunnelError';
+}
+/** A datastore's member answered with an error, stalled, or ended its stream early. */
+export class DatastoreError extends TransientError {
+  override readonly name = 'DatastoreError';
+}
+/** The object store did not answer or answered 5xx. */
+export class StoreUnavailableError extends TransientError {
+  override readonly name = 'StoreUnavailableError';
+}
+
+/** A conditional write lost: the key exists already, or is no longer what was read. */
+export class ConflictError extends InvariantError {
+  override readonly name = 'ConflictError';
+}
+/** Bytes are not what they must be: a hash, a size, a page or a proof does not agree. */
+export class CorruptSnapshotError extends InvariantError {
+  override readonly name = 'CorruptSnapshotError';
+}
+/** The object is under a retention lock. */
+export class RetentionLockedError extends InvariantError {
+  override readonly name = 'RetentionLockedError';
+}

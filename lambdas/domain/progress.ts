@@ -1,0 +1,37 @@
+/** What a long piece of work tells while it runs; whoever listens turns it into lines, bars or metrics. */
+export type Progress =
+  | { readonly kind: 'phase-started'; readonly phase: string; readonly subject: string }
+  | { readonly kind: 'bytes'; readonly phase: string; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly kind: 'phase-finished'; readonly phase: string; readonly milliseconds: number; readonly outcome: string }
+  | { readonly kind: 'note'; readonly text: string };
+
+export type ReportProgress = (progress: Progress) => void;
+
+/** Runs the phases of one piece of work one after the other, reports each and keeps how long it took. */
+export class PhaseTimer {
+  readonly #milliseconds = new Map<string, number>();
+  readonly #report: ReportProgress;
+  readonly #now: () => number;
+
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(report: ReportProgress, now: () => number) {
+    this.#report = report;
+    this.#now = now;
+  }
+
+  /** Runs a phase; time of a phase that runs again, for another datastore, is added up. */
+  async run<T>(phase: string, subject: string, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
+    this.#report({ kind: 'phase-started', phase, subject });
+    const startedAt = this.#now();
+    const result = await work();
+    const milliseconds = Math.round(this.#now() - startedAt);
+    this.#milliseconds.set(phase, (this.#milliseconds.get(phase) ?? 0) + milliseconds);
+    this.#report({ kind: 'phase-finished', phase, milliseconds, outcome: outcome(result) });
+    return result;
+  }
+
+  /** Every phase so far in the order of its first run. */
+  get phases(): { name: string; milliseconds: number }[] {
+    return [...this.#milliseconds].map(([name, milliseconds]) => ({ name, milliseconds }));
+  }
+}

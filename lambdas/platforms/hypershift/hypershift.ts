@@ -1,0 +1,48 @@
+import type { Platform } from '../platform.ts';
+import { describeEtcds } from './etcd.ts';
+import {
+  completedVersion,
+  controlPlaneNamespace,
+  getHostedCluster,
+  HYPERSHIFT_API,
+  parseHostedCluster,
+  stateOf,
+} from './hosted-cluster.ts';
+import { captureIdentity } from './identity.ts';
+
+/** Red Hat OpenShift HyperShift: a HostedCluster whose pods live in the namespace `<its namespace>-<its name>`. */
+export const hypershift: Platform = {
+  name: 'hypershift',
+
+  backupPermissions: [
+    { apiGroups: ['hypershift.openshift.io'], resources: ['hostedclusters', 'nodepools'], verbs: ['get', 'list'] },
+    { apiGroups: ['cluster.x-k8s.io'], resources: ['*'], verbs: ['list'] },
+    { apiGroups: ['infrastructure.cluster.x-k8s.io'], resources: ['*'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+    // A WebSocket upgrade is a GET; since Kubernetes 1.35 it needs create as well (KEP-4006).
+    { apiGroups: [''], resources: ['pods/portforward'], verbs: ['get', 'create'] },
+  ],
+
+  async discover(api) {
+    if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return [];
+    const objects = await api.list(HYPERSHIFT_API, 'HostedCluster');
+    return objects.map((object) => {
+      const hostedCluster = parseHostedCluster(object);
+      const { namespace, name, uid } = hostedCluster.metadata;
+      return { namespace, name, uid, version: completedVersion(hostedCluster), state: stateOf(hostedCluster) };
+    });
+  },
+
+  async describe(api, name) {
+    const hostedCluster = parseHostedCluster(await getHostedCluster(api, name));
+    return {
+      uid: hostedCluster.metadata.uid,
+      version: completedVersion(hostedCluster),
+      datastores: await describeEtcds(api, controlPlaneNamespace(name), hostedCluster),
+      warnings: [],
+    };
+  },
+
+  captureIdentity,
+};

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
+import {
+  addressOfManifestKey,
+  manifestKey,
+  manifestSchema,
+  proofKey,
+  proofSchema,
+  recoveryPointPrefix,
+  recoveryPointsRoot,
+  verdict,
+  type Manifest,
+  type Proof,
+  type RecoveryPointAddress,
+} from '../domain/recovery-point.ts';
+import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../domain/control-plane.ts';
+import type { ObjectStore } from './object-store.ts';
+
+/** A recovery point with everything that is known about it by now. */
+export interface CataloguedPoint {
+  readonly address: RecoveryPointAddress;
+  readonly manifest: Manifest;
+  /** Those of the manifest and those appended since. */
+  readonly proofs: readonly Proof[];
+  readonly verdict: ReturnType<typeof verdict>;
+}
+
+/** A point whose manifest or proofs can't be read: shown to people, never offered for a restore. */
+export interface UnreadablePoint {
+  readonly address: RecoveryPointAddress;
+  readonly error: LifeboatError;
+}
+
+/** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
+export class Catalogue {
+  readonly #store: ObjectStore;
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  /** All recovery points, or those of one control plane, oldest first within each control plane. */
+  async *points(controlPlane?: ControlPlaneName): AsyncGenerator<CataloguedPoint | UnreadablePoint> {
+    for await (const { address, proofKeys } of this.#listAddresses(controlPlane)) {
+      try {
+        yield await this.#load(address, proofKeys);
+      } catch (error) {
+        if (!(error instanceof CorruptSnapshotError)) throw error;
+        yield { address, error };
+      }
+    }
+  }
+
+  /** One recovery point by its id; NotFoundError when the store has none, CorruptSnapshotError when it can't be read. */
+  async find(id: string, controlPlane?: ControlPlaneName): Promise<CataloguedPoint> {
+    for await (const { address, proofKeys } of this.#listAddresses(controlPlane)) {
+      if (address.id === id) return await this.#load(address, proofKeys);
+    }
+    const where = controlPlane === undefined ? '' : ` of ${formatControlPlaneName(controlPlane)}`;
+    throw new NotFoundError(`no recovery point ${id}${where} in ${this.#store.location}`, {
+      remedy: 'Run "lifeboat list" to see the recovery points.',
+    });
+  }
+
+  /** The newest readable recovery point of a control plane; undefined when it has none. */
+  async newest(controlPlane: ControlPlaneName): Promise<CataloguedPoint | undefined> {
+    let newest: CataloguedPoint | undefined;
+    for await (const point of this.points(controlPlane)) {
+      if ('manifest' in point && (newest === undefined || point.address.id > newest.address.id)) newest = point;
+    }
+    return newest;
+  }
+
+  /** Makes the point exist. ConflictError when a point of this id exists already. */
+  async commit(address: RecoveryPointAddress, manifest: Manifest): Promise<void> {
+    await this.#store.put(manifestKey(address), encode(manifestSchema.parse(manifest)), { ifAbsent: true });
+  }
+
+  /** Appends what a later check found. ConflictError when the very same proof stands there already. */
+  async append(address: RecoveryPointAddress, proof: Proof): Promise<void> {
+    await this.#store.put(proofKey(address, proof), encode(proofSchema.parse(proof)), { ifAbsent: true });
+  }
+
+  async *#listAddresses(
+    controlPlane: ControlPlaneName | undefined,
+  ): AsyncGenerator<{ address: RecoveryPointAddress; proofKeys: readonly string[] }> {
+    const roots =
+      controlPlane === undefined
+        ? [recoveryPointsRoot()]
+        : PLATFORMS.map((platform) => `${recoveryPointsRoot(platform)}${formatControlPlaneName(controlPlane)}/`);
+    for (const root of roots) {
+      // A listing is in key order, so the proofs of a point follow its manifest directly.
+      let current: { address: RecoveryPointAddress; proofKeys: string[] } | undefined;
+      for await (const { key } of this.#store.list(root)) {
+        const address = addressOfManifestKey(key);
+        if (address !== undefined) {
+          if (current !== undefined) yield current;
+          current = { address, proofKeys: [] };
+        } else if (current !== undefined && key.startsWith(`${recoveryPointPrefix(current.address)}proofs/`)) {
+          current.proofKeys.push(key);
+        }
+      }
+      if (current !== undefined) yield current;
+    }
+  }
+
+  async #load(address: RecoveryPointAddress, proofKeys: readonly string[]): Promise<CataloguedPoint> {
+    const manifest = await this.#readJson(manifestKey(address), manifestSchema);
+    const appended = await Promise.all(proofKeys.map((key) => this.#readJson(key, proofSchema)));
+    const proofs = [...manifest.proofs, ...appended];
+    const datastores = manifest.datastores.map((datastore) => datastore.name);
+    return { address, manifest, proofs, verdict: verdict(proofs, datastores) };
+  }
+
+  async #readJson<T>(key: string, schema: z.ZodType<T>): Promise<T> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.#store.read(key)) chunks.push(chunk as Buffer);
+    let json: unknown;
+    try {
+      json = JSON.parse(Buffer.concat(chunks).toString());
+    } catch (cause) {
+      throw new CorruptSnapshotError(`${key} in ${this.#store.location} is not JSON`, { cause });
+    }
+    const parsed = schema.safeParse(json);
+    if (!parsed.success) {
+      throw new CorruptSnapshotError(
+        `${key} in ${this.#store.location} is not valid: ${z.prettifyError(parsed.error)}`,
+        {
+          remedy: 'It was written by another version of Lifeboat or damaged; do not restore from it.',
+        },
+      );
+    }
+    return parsed.data;
+  }
+}
+
+function encode(value: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
+}

@@ -1,0 +1,54 @@
+import type { Readable } from 'node:stream';
+
+/** One stored object as a listing or a look shows it. `etag` is opaque and changes with the content. */
+export interface StoredObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly modifiedAt: Date;
+}
+
+/** Conditions and protection of a write. */
+export interface PutOptions {
+  /** Only if the key does not exist yet. */
+  readonly ifAbsent?: boolean;
+  /** Only if the key still has this etag. */
+  readonly ifMatch?: string;
+  /** Nobody may delete or overwrite the written version before this time (S3 Object Lock, compliance mode). */
+  readonly retainUntil?: Date;
+}
+
+/**
+ * An upload under way. Nothing is visible under its key before `complete` returns; after `abort`, or after any call of
+ * it has thrown and `abort` was called, nothing of it is left in the store.
+ */
+export interface Upload {
+  /** Takes the chunk over; resolves when there is room for the next one (the caller must wait: this is the back-pressure). */
+  write(chunk: Uint8Array): Promise<void>;
+  complete(): Promise<StoredObject>;
+  /** Never throws for an upload that is already gone; throws StoreUnavailableError when the store can't confirm. */
+  abort(): Promise<void>;
+}
+
+/**
+ * Where recovery points live: S3, or a directory with the same keys as paths. Both pass one contract suite
+ * (test/contract/object-store.test.ts).
+ *
+ * Errors of every method: PermissionError, StoreUnavailableError (after bounded retries), and as each says.
+ */
+export interface ObjectStore {
+  /** For people: `s3://bucket/prefix` or the directory's path. */
+  readonly location: string;
+  /** Writes a small object whole. ConflictError when a condition fails, RetentionLockedError when the key is locked. */
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<StoredObject>;
+  /** Begins a multipart upload with bounded memory. Options hold for `complete`; ConflictError when they fail there. */
+  beginUpload(key: string, options?: PutOptions & { readonly expectedSizeBytes?: number }): Promise<Upload>;
+  /** undefined only when the store says the key does not exist. */
+  head(key: string): Promise<StoredObject | undefined>;
+  /** A stream of the object, or of bytes `start` to `end` inclusive. NotFoundError when the key does not exist. */
+  read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
+  /** All objects below the prefix in ascending byte order of their keys. Unfinished uploads are not listed. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /** Removes one object; no error when it is absent. RetentionLockedError when it is locked. */
+  remove(key: string): Promise<void>;
+}
