@@ -27,10 +27,7 @@ export interface Ports extends RecoveryPointPorts {
 /** Builds the real ports from the configuration; nothing is contacted yet. */
 export function openPorts(loaded: LoadedConfiguration, report: ReportProgress, signal: AbortSignal): Ports {
   const { configuration } = loaded;
-  const location = configuration.store.startsWith('s3://')
-    ? configuration.store
-    : loaded.resolvePath(configuration.store);
-  const store = openStore(location, configuration.s3);
+  const store = openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
   const kubeconfigs = configuredKubeconfigs(loaded, secretsManagerKubeconfigs);
   const clusters = new Map<string, Promise<Cluster>>();

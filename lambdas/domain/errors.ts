@@ -52,6 +52,10 @@ export class PermissionError extends ValidationError {
 export class IdentityIncompleteError extends ValidationError {
   override readonly name = 'IdentityIncompleteError';
 }
+/** A snapshot file was asked about a revision that it does not hold: compacted away, or later than the snapshot. */
+export class RevisionUnavailableError extends ValidationError {
+  override readonly name = 'RevisionUnavailableError';
+}
 /** No member of the datastore may be used for a snapshot. */
 export class NoUsableMemberError extends ValidationError {
   override readonly name = 'NoUsableMemberError';

@@ -41,20 +41,24 @@ const etcdEntrySchema = z.strictObject({
   /** Version of the server that streamed the snapshot, e.g. `3.6.5`. */
   version: z.string(),
   storageVersion: z.string(),
+  clusterVersion: z.string().nullable(),
   clusterId: z.string(),
   memberId: z.string(),
   memberPod: z.string(),
   /** Why this member was asked, and what was wrong with those that were passed over. */
   memberChoice: z.array(z.string()),
-  members: z.array(
-    z.strictObject({
-      id: z.string(),
-      name: z.string(),
-      peerUrls: z.array(z.string()),
-      clientUrls: z.array(z.string()),
-      learner: z.boolean(),
-    }),
-  ),
+  members: z
+    .array(
+      z.strictObject({
+        id: z.string(),
+        name: z.string(),
+        peerUrls: z.array(z.string()).readonly(),
+        clientUrls: z.array(z.string()).readonly(),
+        learner: z.boolean(),
+      }),
+    )
+    .readonly(),
+  removedMembers: z.array(z.string()).readonly(),
   revision,
   compactRevision: z.int().min(-1),
   /** Of the file that `lifeboat export` writes: database and 32-byte trailer. */
@@ -76,7 +80,9 @@ const etcdEntrySchema = z.strictObject({
   keysByResource: z.record(z.string(), z.int()),
   prefix: z.string().nullable(),
   leases: z.int().nonnegative(),
-  encryption: z.array(z.strictObject({ provider: z.string(), key: z.string(), values: z.int() })),
+  encryption: z
+    .array(z.strictObject({ provider: z.string(), key: z.string(), keyId: z.string().optional(), values: z.int() }))
+    .readonly(),
   warnings: z.array(z.string()),
   /** Revisions a second since the previous recovery point; null for the first one. Sizes a restore's revision bump. */
   writesPerSecond: z.number().nonnegative().nullable(),

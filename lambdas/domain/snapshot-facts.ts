@@ -16,10 +16,12 @@ export interface KeyspaceHash {
   readonly compactRevision: number;
 }
 
-/** One way that values were found encrypted at rest, e.g. `aescbc` with key `key1`, `kms-v2` with its provider's name. */
+/** One way that values of live keys are encrypted at rest, e.g. `aescbc` with key `key1`, `kms-v2` with its provider's name. */
 export interface EncryptionUse {
   readonly provider: string;
   readonly key: string;
+  /** The id that the KMS gave its key; `kms-v2` only. */
+  readonly keyId?: string;
   readonly values: number;
 }
 
@@ -35,6 +37,8 @@ export interface SnapshotFacts {
   readonly storageVersion: string;
   readonly clusterVersion: string | undefined;
   readonly members: readonly SnapshotMember[];
+  /** Ids of members that were removed from the cluster and may never return. */
+  readonly removedMembers: readonly string[];
   readonly leases: number;
   /** Live keys at `revision`. */
   readonly keys: number;

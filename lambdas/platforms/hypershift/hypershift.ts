@@ -15,7 +15,8 @@ export const hypershift: Platform = {
   name: 'hypershift',
 
   backupPermissions: [
-    { apiGroups: ['hypershift.openshift.io'], resources: ['hostedclusters', 'nodepools'], verbs: ['get', 'list'] },
+    { apiGroups: ['hypershift.openshift.io'], resources: ['hostedclusters'], verbs: ['get', 'list'] },
+    { apiGroups: ['hypershift.openshift.io'], resources: ['nodepools'], verbs: ['list'] },
     { apiGroups: ['cluster.x-k8s.io'], resources: ['*'], verbs: ['list'] },
     { apiGroups: ['infrastructure.cluster.x-k8s.io'], resources: ['*'], verbs: ['get'] },
     { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['get'] },

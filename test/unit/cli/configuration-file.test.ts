@@ -61,12 +61,20 @@ describe('lifeboat.yaml', () => {
 
   it.each([
     ['an unknown key', `${VALID}retention: 3\n`, /lifeboat\.yaml:5:1: unknown key "retention"/],
-    ['an unknown key further down', VALID.replace('secret:', 'secrte:'), /lifeboat\.yaml:4:3: "managementClusters.mgmt-b": give exactly one/],
+    [
+      'an unknown key further down',
+      VALID.replace('secret:', 'secrte:'),
+      /lifeboat\.yaml:4:3: "managementClusters.mgmt-b": give exactly one/,
+    ],
     ['a value of another type', VALID.replace('./recovery-points', '[1]'), /lifeboat\.yaml:1:1: "store": .*string/],
     ['a missing part', 'store: ./here\n', /lifeboat\.yaml:1:1: "managementClusters"/],
     ['broken YAML', 'store: [\n', /lifeboat\.yaml:\d+:\d+: not valid YAML/],
     ['nothing at all', '', /lifeboat\.yaml:1:1/],
-    ['two ways to one cluster', VALID.replace('{ secret', '{ kubeconfig: ./x, secret'), /lifeboat\.yaml:4:3.*exactly one/],
+    [
+      'two ways to one cluster',
+      VALID.replace('{ secret', '{ kubeconfig: ./x, secret'),
+      /lifeboat\.yaml:4:3.*exactly one/,
+    ],
     ['a cluster name that can be no path', VALID.replace('mgmt-a:', '../a:'), /lifeboat\.yaml:3:3/],
   ])('with %s is refused with file, line and column', (_what, text, expected) => {
     expect(messageFor(text)).toMatch(expected);

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { CAPTURE_VARIABLE } from './captured-output.ts';
+
+const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'lifeboat.ts');
+/** Longer than any command of the suites takes; a command that hangs must not hang the suite. */
+const TIMEOUT_MILLISECONDS = 300_000;
+
+export interface CommandOutcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What `lifeboat.yaml` of a workspace says. */
+export interface WorkspaceConfiguration {
+  readonly store: string;
+  readonly s3?: { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean };
+  readonly managementClusters: Readonly<Record<string, { readonly kubeconfig: string }>>;
+}
+
+/** A directory with a `lifeboat.yaml`, in which the command line is run as a user runs it. */
+export class Workspace {
+  readonly directory: string;
+  readonly #environment: NodeJS.ProcessEnv;
+
+  private constructor(directory: string, environment: NodeJS.ProcessEnv) {
+    this.directory = directory;
+    this.#environment = environment;
+  }
+
+  static async create(configuration: WorkspaceConfiguration, environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
+    const directory = await mkdtemp(join(tmpdir(), 'lifeboat-workspace-'));
+    await writeFile(join(directory, 'lifeboat.yaml'), stringify(configuration));
+    return new Workspace(directory, environment);
+  }
+
+  /** Runs the command line to its end; `during` gets the process, to disturb it. */
+  async run(args: readonly string[], during: (pid: number) => void = () => undefined): Promise<CommandOutcome> {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      cwd: this.directory,
+      env: { ...process.env, NODE_OPTIONS: '', ...this.#environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TIMEOUT_MILLISECONDS,
+      killSignal: 'SIGKILL',
+    });
+    const text = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (chunk: string) => (text[stream] += chunk));
+    }
+    if (child.pid !== undefined) during(child.pid);
+    const exitCode = await new Promise<number>((resolve, reject) => {
+      child.once('error', reject).once('close', (code) => {
+        resolve(code ?? -1);
+      });
+    });
+    await capture(`$ lifeboat ${args.join(' ')}\n${text.stderr}${text.stdout}`);
+    return { exitCode, ...text };
+  }
+
+  /** Runs with `--json` and gives the parsed result; throws with what was printed unless it exits with 0. */
+  async json(args: readonly string[]): Promise<unknown> {
+    const { exitCode, stdout, stderr } = await this.run([...args, '--json']);
+    if (exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')} ended with ${exitCode}:\n${stderr}${stdout}`);
+    return JSON.parse(stdout);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.directory, { recursive: true });
+  }
+}
+
+/** Adds what a program printed to the output that is searched for secrets at the end of the run. */
+export async function capture(text: string): Promise<void> {
+  const file = process.env[CAPTURE_VARIABLE];
+  if (file !== undefined) await appendFile(file, text);
+}

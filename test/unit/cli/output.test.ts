@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { describeError, errorAsJson, exitCodeFor } from '../../../bin/output/exit-codes.ts';
+import { formatAge, formatBytes, formatDuration, formatTable } from '../../../bin/output/format.ts';
+import { progressPrinter } from '../../../bin/output/progress.ts';
+import { ConfigurationError, CorruptSnapshotError, TunnelError } from '../../../lambdas/domain/errors.ts';
+
+describe('figures for people', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [403_701_792, '385.0 MiB'],
+    [3 * 1024 ** 5, '3072.0 TiB'],
+  ])('sizes in binary units: %d', (sizeBytes, text) => {
+    expect(formatBytes(sizeBytes)).toBe(text);
+  });
+
+  it.each([
+    [999, '999 ms'],
+    [12_340, '12.3 s'],
+    [250_000, '4 min 10 s'],
+  ])('durations: %d ms', (milliseconds, text) => {
+    expect(formatDuration(milliseconds)).toBe(text);
+  });
+
+  it('ages in the largest unit that says enough, and never negative when clocks differ', () => {
+    const now = new Date('2026-01-10T00:00:00Z');
+    const ages = ['2026-01-09T23:59:20Z', '2026-01-09T23:48:00Z', '2026-01-09T19:00:00Z', '2026-01-07T00:00:00Z'];
+    expect(ages.map((since) => formatAge(new Date(since), now))).toEqual(['40 s', '12 min', '5 h', '3 d']);
+    expect(formatAge(new Date('2026-01-10T00:00:05Z'), now)).toBe('0 s');
+  });
+
+  it('tables in columns as wide as their widest cell', () => {
+    expect(
+      formatTable(
+        ['ID', 'SIZE'],
+        [
+          ['a', '1'],
+          ['abc', '10'],
+        ],
+      ),
+    ).toBe('ID   SIZE\na    1\nabc  10');
+  });
+});
+
+describe('an error on the command line', () => {
+  it('has an exit code that says whether trying again makes sense', () => {
+    expect(exitCodeFor(new TunnelError('cut'))).toBe(1);
+    expect(exitCodeFor(new ConfigurationError('wrong'))).toBe(2);
+    expect(exitCodeFor(new CorruptSnapshotError('damaged'))).toBe(3);
+    expect(exitCodeFor(new TypeError('bug'))).toBe(4);
+  });
+
+  it('says what is wrong and what to do next', () => {
+    const error = new ConfigurationError('no store', { remedy: 'Give one.' });
+    expect(describeError(error)).toBe('error: no store\nnext:  Give one.');
+    expect(errorAsJson(error)).toEqual({
+      error: { name: 'ConfigurationError', kind: 'validation', message: 'no store', remedy: 'Give one.' },
+    });
+  });
+
+  it('keeps the text of an unexpected error to itself, which may hold a secret', () => {
+    const error = new TypeError('bad header: Bearer hunter2');
+    expect(describeError(error)).not.toContain('hunter2');
+    expect(JSON.stringify(errorAsJson(error))).not.toContain('hunter2');
+    expect(describeError(error)).toContain('TypeError');
+  });
+});
+
+describe('progress', () => {
+  function printer(isTTY: boolean) {
+    const output = { text: '', isTTY, write: (text: string) => (output.text += text) };
+    let milliseconds = 0;
+    const report = progressPrinter(output, () => milliseconds);
+    return { output, report, wait: (passed: number) => (milliseconds += passed) };
+  }
+
+  it('away from a terminal is a line a phase, and a line every few seconds with rate and time left', () => {
+    const { output, report, wait } = printer(false);
+    report({ kind: 'phase-started', phase: 'snapshot', subject: 'datastore main' });
+    for (let second = 0; second <= 4; second += 1) {
+      report({ kind: 'bytes', phase: 'snapshot', doneBytes: second * 1024 ** 2, totalBytes: 10 * 1024 ** 2 });
+      wait(1000);
+    }
+    report({ kind: 'phase-finished', phase: 'snapshot', milliseconds: 5000, outcome: 'all there' });
+    const lines = output.text.trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toContain('3.0 MiB of 10.0 MiB (30 %), 1.0 MiB/s, 7.0 s left');
+    expect(lines[1]).toContain('all there (5.0 s)');
+    expect(output.text).not.toContain('\r');
+  });
+
+  it('on a terminal rewrites one line until the phase is finished', () => {
+    const { output, report, wait } = printer(true);
+    report({ kind: 'phase-started', phase: 'snapshot', subject: 'datastore main' });
+    wait(200);
+    report({ kind: 'bytes', phase: 'snapshot', doneBytes: 1, totalBytes: 2 });
+    report({ kind: 'phase-finished', phase: 'snapshot', milliseconds: 200, outcome: 'all there' });
+    expect(output.text.split('\n')).toHaveLength(2);
+    expect(output.text.split('\r').length).toBeGreaterThan(3);
+  });
+});
