@@ -14,7 +14,7 @@ const mayNotImport = (room, ...rooms) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'recovery-points/'] },
+  { ignores: ['dist/', 'node_modules/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

@@ -1,0 +1,55 @@
+import { hashKeyspace } from '../datastores/etcd/file/snapshot-file.ts';
+import type { MemberHash } from '../datastores/etcd/hash-members.ts';
+import { RevisionUnavailableError } from '../domain/errors.ts';
+import type { Proof } from '../domain/recovery-point.ts';
+import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
+
+/**
+ * The `live` proof: the keyspace hash of the file against what each live member says for the same revision. A member that
+ * has compacted since is compared with the hash that the file has under the same compaction. One member that differs
+ * refuses the proof; members that could not be asked are named, and none asked at all makes it inconclusive.
+ */
+export async function liveProof(
+  datastore: string,
+  file: string,
+  facts: SnapshotFacts,
+  members: readonly MemberHash[],
+  takenAt: Date,
+): Promise<Proof> {
+  const agreeing: string[] = [];
+  const differing: string[] = [];
+  const notCompared: string[] = [];
+  for (const member of members) {
+    const expected = 'reason' in member ? member.reason : await expectedHash(file, facts, member.compactRevision);
+    if (typeof expected === 'string') notCompared.push(`${member.pod} (${expected})`);
+    else ('hash' in member && member.hash === expected ? agreeing : differing).push(member.pod);
+  }
+  const at = `HashKV at revision ${facts.revision}`;
+  const sentences = [
+    ...(differing.length > 0 ? [`${at} differs on ${differing.join(', ')}`] : []),
+    ...(agreeing.length > 0 ? [`${at} equal on ${agreeing.join(', ')}`] : []),
+    ...(notCompared.length > 0 ? [`not compared: ${notCompared.join(', ')}`] : []),
+  ];
+  return {
+    kind: 'live',
+    result: differing.length > 0 ? 'refused' : agreeing.length > 0 ? 'passed' : 'inconclusive',
+    takenAt: takenAt.toISOString(),
+    datastore,
+    detail: sentences.join('; '),
+  };
+}
+
+/** The file's hash under a member's compaction, or why there is none to compare with. */
+async function expectedHash(
+  file: string,
+  { keyspaceHash }: SnapshotFacts,
+  compactRevision: number,
+): Promise<number | string> {
+  if (compactRevision === keyspaceHash.compactRevision) return keyspaceHash.hash;
+  try {
+    return (await hashKeyspace(file, keyspaceHash.revision, compactRevision)).hash;
+  } catch (error) {
+    if (error instanceof RevisionUnavailableError) return `it is compacted at ${compactRevision}`;
+    throw error;
+  }
+}

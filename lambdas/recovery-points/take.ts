@@ -1,0 +1,195 @@
+import { createHash } from 'node:crypto';
+import { zstdCompressSync } from 'node:zlib';
+import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { takeSnapshot, type TakenSnapshot } from '../datastores/etcd/take-snapshot.ts';
+import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import type { EtcdWorkload } from '../domain/etcd-workload.ts';
+import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import { PhaseTimer } from '../domain/progress.ts';
+import {
+  recoveryPointId,
+  recoveryPointPrefix,
+  type EtcdEntry,
+  type Manifest,
+  type Proof,
+  type RecoveryPointAddress,
+  type RecoveryPointReason,
+} from '../domain/recovery-point.ts';
+import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
+import type { Platform } from '../platforms/platform.ts';
+import type { CataloguedPoint } from '../store/catalogue.ts';
+import { inspectSnapshot } from './inspect.ts';
+import type { TakePorts } from './ports.ts';
+
+export interface TakeRequest {
+  readonly controlPlane: ControlPlaneName;
+  readonly platform: Platform;
+  readonly reason: RecoveryPointReason;
+  readonly policy: string | null;
+}
+
+/**
+ * Takes a recovery point: identity, then a snapshot of every datastore, each read back from the store, walked and compared
+ * with the live members, then the manifest. On any failure what was written is removed again as far as our permissions
+ * allow; without a manifest it was never a recovery point.
+ *
+ * A `live` proof that is refused does not fail the call: the bytes are what the member served, and the manifest says so.
+ */
+export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts): Promise<Manifest> {
+  const { controlPlane, platform } = request;
+  const takenAt = ports.clock();
+  const id = recoveryPointId(takenAt, ports.random);
+  const address: RecoveryPointAddress = { platform: platform.name, controlPlane, id };
+  const timer = new PhaseTimer(ports.report, ports.now);
+  const written: string[] = [];
+  try {
+    const [described, managementKubernetesVersion, previous] = await timer.run(
+      'discover',
+      formatControlPlaneName(controlPlane),
+      () =>
+        Promise.all([
+          platform.describe(ports.cluster.api, controlPlane),
+          ports.cluster.api.version(),
+          ports.catalogue.newest(controlPlane),
+        ]),
+      ([{ version, datastores }]) =>
+        `${platform.name} ${version ?? ''} with ${datastores.map((etcd) => `${etcd.members.length} etcd members`).join(', ')}`,
+    );
+    const identity = await timer.run(
+      'identity',
+      'custom resources, Secrets and ConfigMaps',
+      async () =>
+        storeIdentity(await platform.captureIdentity(ports.cluster.api, controlPlane), address, written, ports),
+      ({ objects }) => `${objects.length} objects`,
+    );
+    const datastores: EtcdEntry[] = [];
+    const proofs: Proof[] = [];
+    for (const workload of described.datastores) {
+      const taken = await takeDatastore(workload, address, written, timer, ports);
+      datastores.push(describeDatastore(workload, taken, previous, takenAt));
+      proofs.push(...taken.proofs);
+    }
+    const manifest: Manifest = {
+      manifestVersion: 1,
+      id,
+      controlPlane: formatControlPlaneName(controlPlane),
+      controlPlaneUid: described.uid,
+      platform: platform.name,
+      reason: request.reason,
+      policy: request.policy,
+      takenAt: takenAt.toISOString(),
+      toolVersion: ports.toolVersion,
+      managementKubernetesVersion,
+      controlPlaneVersion: described.version,
+      datastores,
+      identity,
+      proofs,
+      phases: timer.phases,
+    };
+    await ports.catalogue.commit(address, manifest);
+    return manifest;
+  } catch (error) {
+    // The writer of a locked-down bucket may not delete: what stays has no manifest and is swept with the orphans.
+    await Promise.allSettled(written.map((key) => ports.store.remove(key)));
+    throw error;
+  }
+}
+
+async function storeIdentity(
+  objects: readonly KubernetesObject[],
+  address: RecoveryPointAddress,
+  written: string[],
+  { store }: TakePorts,
+): Promise<Manifest['identity']> {
+  const file = 'identity.json.zst';
+  const key = `${recoveryPointPrefix(address)}${file}`;
+  const content = Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  const packed = zstdCompressSync(content);
+  written.push(key);
+  await store.put(key, packed, { ifAbsent: true });
+  return {
+    file,
+    sizeBytes: content.length,
+    storedBytes: packed.length,
+    storedSha256: createHash('sha256').update(packed).digest('hex'),
+    objects: objects.map(({ kind, metadata: { namespace, name } }) => `${kind} ${namespace ?? ''}/${name}`),
+  };
+}
+
+interface TakenDatastore {
+  readonly file: string;
+  readonly snapshot: TakenSnapshot;
+  readonly facts: SnapshotFacts;
+  readonly proofs: readonly Proof[];
+}
+
+async function takeDatastore(
+  workload: EtcdWorkload,
+  address: RecoveryPointAddress,
+  written: string[],
+  timer: PhaseTimer,
+  ports: TakePorts,
+): Promise<TakenDatastore> {
+  const { datastore } = workload;
+  const file = `etcd-${datastore}.db.zst`;
+  const key = `${recoveryPointPrefix(address)}${file}`;
+  written.push(key);
+  const reach = { cluster: ports.cluster, signal: ports.signal };
+  const snapshot = await timer.run(
+    'snapshot',
+    `datastore ${datastore}`,
+    () =>
+      takeSnapshot(workload, {
+        ...reach,
+        beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ifAbsent: true, expectedSizeBytes }),
+        onProgress: (doneBytes, totalBytes) => {
+          ports.report({ kind: 'bytes', phase: 'snapshot', doneBytes, totalBytes });
+        },
+      }),
+    ({ sizeBytes, storedBytes, memberPod }) => `${sizeBytes} bytes from ${memberPod}, stored ${storedBytes}`,
+  );
+  const streamProof: Proof = {
+    kind: 'stream',
+    result: 'passed',
+    takenAt: ports.clock().toISOString(),
+    datastore,
+    detail: `SHA-256 over ${snapshot.sizeBytes} bytes equals etcd's trailer`,
+  };
+  const { facts, proofs } = await inspectSnapshot(
+    { datastore, object: { key, ...snapshot }, askMembers: (revision) => hashMembers(workload, revision, reach) },
+    timer,
+    ports,
+  );
+  return { file, snapshot, facts, proofs: [streamProof, ...proofs] };
+}
+
+function describeDatastore(
+  { datastore }: EtcdWorkload,
+  { file, snapshot, facts }: TakenDatastore,
+  previous: CataloguedPoint | undefined,
+  takenAt: Date,
+): EtcdEntry {
+  return {
+    name: datastore,
+    kind: 'etcd',
+    file,
+    ...facts,
+    ...snapshot,
+    clusterVersion: facts.clusterVersion ?? null,
+    prefix: facts.prefix ?? null,
+    writesPerSecond: writeRate(datastore, facts.revision, previous, takenAt),
+  };
+}
+
+/** Revisions a second since the previous point; null without one, or when the revision went back (after a restore). */
+function writeRate(
+  datastore: string,
+  revision: number,
+  previous: CataloguedPoint | undefined,
+  takenAt: Date,
+): number | null {
+  const before = previous?.manifest.datastores.find(({ name }) => name === datastore);
+  if (previous === undefined || before === undefined || before.revision > revision) return null;
+  const seconds = (takenAt.getTime() - Date.parse(previous.manifest.takenAt)) / 1000;
+  return seconds <= 0 ? null : (revision - before.revision) / seconds;
+}

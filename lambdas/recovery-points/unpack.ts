@@ -1,0 +1,119 @@
+import { createHash, type Hash } from 'node:crypto';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, type Readable, Transform, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createZstdDecompress } from 'node:zlib';
+import { ConfigurationError, CorruptSnapshotError, LifeboatError } from '../domain/errors.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+
+/** A compressed object in the store and what it must unpack to. */
+export interface PackedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly storedSha256: string;
+  /** Of the unpacked bytes; absent where the object's own hash is all there is. */
+  readonly sha256?: string;
+}
+
+export interface UnpackOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/**
+ * Reads an object of the store and writes it unpacked into `sink`, with memory bounded by the streams' buffers.
+ * CorruptSnapshotError unless size and both hashes agree; the sink has then received bytes that must not be used.
+ */
+export async function unpack(
+  store: ObjectStore,
+  object: PackedObject,
+  sink: Writable,
+  options: UnpackOptions = {},
+): Promise<void> {
+  const storedHash = createHash('sha256');
+  const hash = createHash('sha256');
+  let doneBytes = 0;
+  const source = await store.read(object.key);
+  try {
+    await pipeline(
+      source,
+      tap((chunk) => storedHash.update(chunk)),
+      createZstdDecompress(),
+      tap((chunk) => {
+        hash.update(chunk);
+        doneBytes += chunk.length;
+        // Without this, a damaged object could fill the disk before its hash is known.
+        if (doneBytes > object.sizeBytes) throw wrong(store, object, `unpacks to more than ${object.sizeBytes} bytes`);
+        options.onProgress?.(doneBytes, object.sizeBytes);
+      }),
+      sink,
+      { signal: options.signal },
+    );
+  } catch (error) {
+    if (error instanceof LifeboatError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error;
+    if (String((error as NodeJS.ErrnoException).code).startsWith('ZSTD')) {
+      throw wrong(store, object, 'does not unpack', error);
+    }
+    throw error;
+  }
+  if (doneBytes !== object.sizeBytes) {
+    throw wrong(store, object, `unpacks to ${doneBytes} bytes instead of ${object.sizeBytes}`);
+  }
+  compare(storedHash, object.storedSha256, 'its SHA-256');
+  if (object.sha256 !== undefined) compare(hash, object.sha256, 'the SHA-256 of what it unpacks to');
+
+  function compare(actual: Hash, expected: string, what: string): void {
+    if (actual.digest('hex') !== expected) throw wrong(store, object, `is damaged: ${what} is not the recorded one`);
+  }
+}
+
+/** Unpacks a small object into memory. */
+export async function unpackToBuffer(store: ObjectStore, object: PackedObject): Promise<Buffer> {
+  const sink = new PassThrough();
+  const [content] = await Promise.all([collect(sink), unpack(store, object, sink)]);
+  return content;
+}
+
+/** Hands `use` a path for a file of `sizeBytes` that only this user can read; the file is removed whatever happens. */
+export async function withSpoolFile<T>(sizeBytes: number, use: (path: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-'));
+  try {
+    const { bavail, bsize } = await statfs(directory);
+    if (bavail * bsize < sizeBytes) {
+      throw new ConfigurationError(`${tmpdir()} has ${bavail * bsize} bytes free, and verifying needs ${sizeBytes}`, {
+        remedy: 'Free some space there, or point TMPDIR at a larger disk.',
+      });
+    }
+    return await use(join(directory, 'snapshot.db'));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function wrong(store: ObjectStore, object: PackedObject, why: string, cause?: unknown): CorruptSnapshotError {
+  return new CorruptSnapshotError(`${object.key} in ${store.location} ${why}`, {
+    remedy: 'Do not restore from this recovery point; "lifeboat list" shows the others.',
+    cause,
+  });
+}
+
+function tap(look: (chunk: Buffer) => void): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      try {
+        look(chunk);
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+}
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
