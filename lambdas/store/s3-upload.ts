@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  ListPartsCommand,
+  UploadPartCommand,
+  type CompletedPart,
+} from '@aws-sdk/client-s3';
+import { ConfigurationError, StoreUnavailableError } from '../domain/errors.ts';
+import type { StoredObject, Upload } from './object-store.ts';
+import type { Refusal, S3Bucket } from './s3-bucket.ts';
+import { notS3Error } from './s3-errors.ts';
+import type { S3Write } from './s3-write.ts';
+
+const MEBIBYTE = 1024 * 1024;
+/** S3 takes 5 MiB to 5 GiB a part (but for the last). */
+const SMALLEST_PART_BYTES = 8 * MEBIBYTE;
+/** S3's quota of parts, and how many are planned for, as the expected size is an estimate. */
+const MOST_PARTS = 10_000;
+const PLANNED_PARTS = 9_000;
+/** With one more being filled this bounds the memory of an upload to four parts. */
+const PARTS_IN_FLIGHT = 3;
+const ABORT_ATTEMPTS = 5;
+/** By so much the clocks of S3 and of this machine may differ, or S3 refuses our signatures. */
+const CLOCK_DIFFERENCE_MILLISECONDS = 15 * 60 * 1000;
+
+/** Size of the parts, in whole MiB, for an upload of about this size. */
+export function partSizeBytes(expectedSizeBytes = 0): number {
+  return Math.max(SMALLEST_PART_BYTES, Math.ceil(expectedSizeBytes / PLANNED_PARTS / MEBIBYTE) * MEBIBYTE);
+}
+
+/**
+ * An upload in parts. The multipart upload is begun with the first full part: what is smaller than one part goes in one
+ * request, at `complete`.
+ */
+export class S3Upload implements Upload {
+  readonly #bucket: S3Bucket;
+  readonly #key: string;
+  readonly #write: S3Write;
+  readonly #partSizeBytes: number;
+  readonly #stop = new AbortController();
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #parts: CompletedPart[] = [];
+  /** Buffers of parts that have arrived, to be filled again. */
+  readonly #spare: Buffer[] = [];
+  #filling: Buffer | undefined;
+  #filledBytes = 0;
+  #sizeBytes = 0;
+  #partCount = 0;
+  #uploadId: string | undefined;
+  #beginning: Promise<string> | undefined;
+  #committing: Promise<StoredObject> | undefined;
+  /** Since when an upload may have been begun whose id was lost with the answer. */
+  #lostSince: Date | undefined;
+  #failure: Error | undefined;
+
+  constructor(bucket: S3Bucket, key: string, write: S3Write, expectedSizeBytes: number | undefined) {
+    this.#bucket = bucket;
+    this.#key = key;
+    this.#write = write;
+    this.#partSizeBytes = partSizeBytes(expectedSizeBytes);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#throwIfEnded();
+    for (let offset = 0; offset < chunk.byteLength;) {
+      const part = (this.#filling ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#partSizeBytes));
+      const room = part.byteLength - this.#filledBytes;
+      part.set(chunk.subarray(offset, offset + room), this.#filledBytes);
+      const taken = Math.min(room, chunk.byteLength - offset);
+      offset += taken;
+      this.#filledBytes += taken;
+      this.#sizeBytes += taken;
+      if (this.#filledBytes === part.byteLength) await this.#send(part);
+    }
+  }
+
+  async complete(): Promise<StoredObject> {
+    this.#throwIfEnded();
+    const rest = this.#filling?.subarray(0, this.#filledBytes) ?? Buffer.alloc(0);
+    if (this.#uploadId === undefined) {
+      this.#committing = this.#write.put(rest);
+    } else {
+      if (rest.byteLength > 0) await this.#send(rest);
+      await Promise.all(this.#inFlight);
+      this.#throwIfEnded();
+      this.#committing = this.#commitParts(this.#uploadId);
+    }
+    return this.#committing;
+  }
+
+  async abort(): Promise<void> {
+    this.#stop.abort(new StoreUnavailableError(`the upload of ${this.#key} was aborted`));
+    const [committed] = await Promise.allSettled([this.#committing, this.#beginning]);
+    if (committed.status === 'fulfilled' && committed.value !== undefined) return;
+    // A part that arrives after the abort would stay, and be paid for.
+    await Promise.all(this.#inFlight);
+    if (this.#uploadId !== undefined) await this.#discard(this.#uploadId);
+    await this.#discardLost();
+    if (this.#committing !== undefined) await this.#write.retract();
+  }
+
+  #throwIfEnded(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#stop.signal.throwIfAborted();
+  }
+
+  /** Starts the upload of a part, as soon as there is room for one more on the way. */
+  async #send(part: Buffer): Promise<void> {
+    this.#filling = undefined;
+    this.#filledBytes = 0;
+    this.#partCount += 1;
+    if (this.#partCount > MOST_PARTS) {
+      throw new ConfigurationError(
+        `could not write ${this.#key}: it is larger than ${MOST_PARTS} parts of ${part.byteLength} bytes`,
+        {
+          remedy: 'The size that was announced for it was far too small.',
+        },
+      );
+    }
+    const uploadId = await (this.#beginning ??= this.#begin());
+    while (this.#inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(this.#inFlight);
+    this.#throwIfEnded();
+    const sending = this.#sendPart(uploadId, this.#partCount, part)
+      .catch((error: unknown) => {
+        this.#failure ??= error as Error;
+      })
+      .finally(() => this.#inFlight.delete(sending));
+    this.#inFlight.add(sending);
+  }
+
+  async #begin(): Promise<string> {
+    const begunAt = new Date();
+    const command = new CreateMultipartUploadCommand({
+      ...this.#target(),
+      ChecksumAlgorithm: 'SHA256',
+      ...this.#write.protection,
+    });
+    let attempts = 0;
+    this.#lostSince = begunAt;
+    const { UploadId } = await this.#bucket.run(
+      this.#call('begin an upload to', 's3:PutObject'),
+      (http) => {
+        attempts += 1;
+        return this.#bucket.client.send(command, http);
+      },
+      { signal: this.#stop.signal },
+    );
+    if (UploadId === undefined) throw notS3Error(this.#bucket.location);
+    this.#uploadId = UploadId;
+    if (attempts === 1) this.#lostSince = undefined;
+    await this.#discardLost();
+    return UploadId;
+  }
+
+  async #sendPart(uploadId: string, PartNumber: number, part: Buffer): Promise<void> {
+    const ChecksumSHA256 = createHash('sha256').update(part).digest('base64');
+    const command = new UploadPartCommand({
+      ...this.#target(),
+      UploadId: uploadId,
+      PartNumber,
+      Body: part,
+      ChecksumSHA256,
+    });
+    const { ETag } = await this.#bucket.run(
+      this.#call(`upload part ${PartNumber} of`, 's3:PutObject'),
+      (http) => this.#bucket.client.send(command, http),
+      { signal: this.#stop.signal, bodyBytes: part.byteLength },
+    );
+    this.#parts[PartNumber - 1] = { PartNumber, ETag, ChecksumSHA256 };
+    if (part.byteLength === this.#partSizeBytes) this.#spare.push(part);
+  }
+
+  async #commitParts(uploadId: string): Promise<StoredObject> {
+    const command = new CompleteMultipartUploadCommand({
+      ...this.#target(),
+      UploadId: uploadId,
+      MultipartUpload: { Parts: this.#parts },
+      ...this.#write.conditions,
+    });
+    return this.#write.commit((http) => this.#bucket.client.send(command, http), this.#sizeBytes, 0);
+  }
+
+  /** Aborts a multipart upload until S3 lists no part of it any more: a part on its way may still arrive after an abort. */
+  async #discard(uploadId: string): Promise<void> {
+    const upload = { ...this.#target(), UploadId: uploadId };
+    for (let count = 1; count <= ABORT_ATTEMPTS; count += 1) {
+      await this.#bucket.run<unknown>(
+        this.#call('abort an upload to', 's3:AbortMultipartUpload'),
+        (http) => this.#bucket.client.send(new AbortMultipartUploadCommand(upload), http),
+        { rescue: goneIsFine },
+      );
+      if ((await this.#countParts(uploadId)) === undefined) return;
+      await this.#bucket.pause(count);
+    }
+    throw new StoreUnavailableError(
+      `upload ${uploadId} to ${this.#key} in ${this.#bucket.location} was aborted and is still there`,
+      {
+        remedy: 'Abort it with "aws s3api abort-multipart-upload", or let a lifecycle rule do it.',
+      },
+    );
+  }
+
+  /** Parts of a multipart upload, or undefined when there is no such upload. */
+  async #countParts(uploadId: string): Promise<number | undefined> {
+    const answer = await this.#bucket.run<{ Parts?: unknown[] | undefined } | undefined>(
+      this.#call('list the parts of an upload to', 's3:ListMultipartUploadParts'),
+      (http) =>
+        this.#bucket.client.send(new ListPartsCommand({ ...this.#target(), UploadId: uploadId, MaxParts: 1 }), http),
+      { rescue: goneIsFine },
+    );
+    return answer === undefined ? undefined : (answer.Parts?.length ?? 0);
+  }
+
+  /**
+   * Aborts what an attempt to begin an upload has left whose answer was lost. S3 keeps nothing by which an upload is known
+   * again, so it is an upload to this very key, begun since, that has no part yet.
+   */
+  async #discardLost(): Promise<void> {
+    if (this.#lostSince === undefined) return;
+    const since = this.#lostSince.getTime() - CLOCK_DIFFERENCE_MILLISECONDS;
+    const { Bucket, Key } = this.#target();
+    const { Uploads = [] } = await this.#bucket.run(
+      this.#call('list the unfinished uploads to', 's3:ListBucketMultipartUploads'),
+      (http) => this.#bucket.client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }), http),
+    );
+    for (const { Key: key, UploadId, Initiated } of Uploads) {
+      if (key !== Key || UploadId === undefined || UploadId === this.#uploadId) continue;
+      if (Initiated !== undefined && Initiated.getTime() < since) continue;
+      if ((await this.#countParts(UploadId)) === 0) await this.#discard(UploadId);
+    }
+    this.#lostSince = undefined;
+  }
+
+  #target(): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket.name, Key: this.#bucket.fullKey(this.#key) };
+  }
+
+  #call(verb: string, permission: string) {
+    return this.#bucket.call(verb, this.#key, permission);
+  }
+}
+
+/** For requests about an upload that may be gone already. */
+function goneIsFine({ failure, error }: Refusal): undefined {
+  if (failure.code !== 'NoSuchUpload') throw error;
+}
