@@ -8,5 +8,9 @@ const suite = (name, extra = {}) => ({
 });
 
 export default {
-  projects: [suite('unit'), suite('contract'), suite('e2e')],
+  projects: [
+    suite('unit'),
+    suite('contract'),
+    suite('e2e', { globalSetup: '<rootDir>/test/e2e/setup.ts', globalTeardown: '<rootDir>/test/e2e/teardown.ts' }),
+  ],
 };

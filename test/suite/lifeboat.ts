@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,25 +38,26 @@ export class Workspace {
     return new Workspace(directory, environment);
   }
 
-  /** Runs the command line to its end; `during` gets the process, to disturb it. */
-  async run(args: readonly string[], during: (pid: number) => void = () => undefined): Promise<CommandOutcome> {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+  /** Starts the command line; its output goes where `output` says. */
+  start(args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
+    return spawn(process.execPath, [PROGRAM, ...args], {
       cwd: this.directory,
       env: { ...process.env, NODE_OPTIONS: '', ...this.#environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output],
       timeout: TIMEOUT_MILLISECONDS,
       killSignal: 'SIGKILL',
     });
+  }
+
+  /** Runs the command line to its end; `during` gets the process, to disturb it. */
+  async run(args: readonly string[], during: (pid: number) => void = () => undefined): Promise<CommandOutcome> {
+    const child = this.start(args, 'pipe');
     const text = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
-      child[stream].setEncoding('utf8').on('data', (chunk: string) => (text[stream] += chunk));
+      child[stream]?.setEncoding('utf8').on('data', (chunk: string) => (text[stream] += chunk));
     }
     if (child.pid !== undefined) during(child.pid);
-    const exitCode = await new Promise<number>((resolve, reject) => {
-      child.once('error', reject).once('close', (code) => {
-        resolve(code ?? -1);
-      });
-    });
+    const exitCode = await exitOf(child);
     await capture(`$ lifeboat ${args.join(' ')}\n${text.stderr}${text.stdout}`);
     return { exitCode, ...text };
   }
@@ -71,6 +72,15 @@ export class Workspace {
   async remove(): Promise<void> {
     await rm(this.directory, { recursive: true });
   }
+}
+
+/** The exit code of a process, -1 when a signal ended it. */
+export async function exitOf(child: ChildProcess): Promise<number> {
+  return await new Promise<number>((resolve, reject) => {
+    child.once('error', reject).once('close', (code) => {
+      resolve(code ?? -1);
+    });
+  });
 }
 
 /** Adds what a program printed to the output that is searched for secrets at the end of the run. */

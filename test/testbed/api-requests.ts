@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { TestbedError } from './errors.ts';
+import { waitFor } from './waiting.ts';
+
+const kubeconfigSchema = z.object({
+  clusters: z.tuple([
+    z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.base64() }) }),
+  ]),
+  users: z.tuple([
+    z.object({ user: z.object({ 'client-certificate-data': z.base64(), 'client-key-data': z.base64() }) }),
+  ]),
+});
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * Plain requests to a cluster's API server, one connection each: a start polls many times, and kubectl takes a tenth of
+ * a second of processor time for each.
+ */
+export class ApiRequests {
+  readonly server: string;
+  readonly #agent: Agent;
+
+  private constructor(server: string, agent: Agent) {
+    this.server = server;
+    this.#agent = agent;
+  }
+
+  static async fromKubeconfig(path: string): Promise<ApiRequests> {
+    const { clusters, users } = kubeconfigSchema.parse(parse(await readFile(path, 'utf8')));
+    const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
+    const { 'client-certificate-data': cert, 'client-key-data': key } = users[0].user;
+    const decode = (text: string): Buffer => Buffer.from(text, 'base64');
+    return new ApiRequests(
+      server,
+      new Agent({ keepAlive: false, ca: decode(ca), cert: decode(cert), key: decode(key) }),
+    );
+  }
+
+  /** Sends one request; undefined when the server does not answer within ten seconds, or not at all. */
+  async send(method: 'GET' | 'POST', path: string, body?: object): Promise<ApiResponse | undefined> {
+    return new Promise((resolve) => {
+      const outgoing = request(`${this.server}${path}`, {
+        method,
+        agent: this.#agent,
+        headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        timeout: 10_000,
+      });
+      outgoing.once('timeout', () => outgoing.destroy());
+      outgoing.once('error', () => {
+        resolve(undefined);
+      });
+      outgoing.once('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', () => {
+          resolve(undefined);
+        });
+        response.once('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+        });
+      });
+      outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  async isOk(path: string): Promise<boolean> {
+    return (await this.send('GET', path))?.status === 200;
+  }
+
+  /** Creates an object unless it is there; again while there is no answer. TestbedError when the server refuses. */
+  async create(path: string, object: object): Promise<void> {
+    const response = await waitFor(`${this.server}${path}`, () => this.send('POST', path, object), {
+      timeoutSeconds: 60,
+    });
+    if (response.status !== 201 && response.status !== 409) {
+      throw new TestbedError(`${this.server} did not create an object at ${path}: ${response.body}`);
+    }
+  }
+}
