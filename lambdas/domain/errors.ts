@@ -56,6 +56,10 @@ export class IdentityIncompleteError extends ValidationError {
 export class RevisionUnavailableError extends ValidationError {
   override readonly name = 'RevisionUnavailableError';
 }
+/** An object or a version is of a form that this version of Lifeboat does not know. */
+export class UnsupportedError extends ValidationError {
+  override readonly name = 'UnsupportedError';
+}
 /** No member of the datastore may be used for a snapshot. */
 export class NoUsableMemberError extends ValidationError {
   override readonly name = 'NoUsableMemberError';

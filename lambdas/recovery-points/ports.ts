@@ -19,4 +19,6 @@ export interface TakePorts extends RecoveryPointPorts {
   readonly cluster: Cluster;
   readonly random: () => number;
   readonly toolVersion: string;
+  /** How long a member may be silent while it streams its snapshot; the datastore's own bound when left out. */
+  readonly watchdogMilliseconds?: number;
 }

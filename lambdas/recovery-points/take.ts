@@ -141,6 +141,7 @@ async function takeDatastore(
     () =>
       takeSnapshot(workload, {
         ...reach,
+        ...(ports.watchdogMilliseconds === undefined ? {} : { watchdogMilliseconds: ports.watchdogMilliseconds }),
         beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ifAbsent: true, expectedSizeBytes }),
         onProgress: (doneBytes, totalBytes) => {
           ports.report({ kind: 'bytes', phase: 'snapshot', doneBytes, totalBytes });

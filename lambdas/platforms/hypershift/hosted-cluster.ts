@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
-import { NotFoundError } from '../../domain/errors.ts';
+import { NotFoundError, UnsupportedError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 
@@ -22,8 +22,8 @@ const hostedClusterSchema = z.object({
     serviceAccountSigningKey: reference,
     auditWebhook: reference,
     additionalTrustBundle: reference,
-    secretEncryption: z.unknown(),
-    configuration: z.unknown(),
+    secretEncryption: z.unknown().optional(),
+    configuration: z.unknown().optional(),
     etcd: z.object({
       managementType: z.string(),
       managed: z.object({ shards: z.array(z.object({ name: z.string() })).optional() }).optional(),
@@ -35,15 +35,21 @@ const hostedClusterSchema = z.object({
         .object({ history: z.array(z.object({ state: z.string(), version: z.string() })).optional() })
         .optional(),
       conditions: z.array(z.object({ type: z.string(), status: z.string() })).optional(),
-      secretEncryption: z.unknown(),
+      secretEncryption: z.unknown().optional(),
     })
     .optional(),
 });
 export type HostedCluster = z.infer<typeof hostedClusterSchema>;
 
-/** Reads the fields that we act on out of a HostedCluster as the API serves it. */
+/** Reads the fields that we act on out of a HostedCluster as the API serves it; UnsupportedError names the one that is off. */
 export function parseHostedCluster(object: KubernetesObject): HostedCluster {
-  return hostedClusterSchema.parse(object);
+  const parsed = hostedClusterSchema.safeParse(object);
+  if (parsed.success) return parsed.data;
+  const { namespace, name } = object.metadata;
+  throw new UnsupportedError(
+    `HostedCluster ${namespace ?? ''}/${name} is not of the form that Lifeboat knows: ${z.prettifyError(parsed.error)}`,
+    { remedy: 'Compare it with hypershift.openshift.io/v1beta1, and look for a newer Lifeboat.' },
+  );
 }
 
 /** The HostedCluster as the API serves it; NotFoundError when there is none of that name. */
