@@ -92,7 +92,7 @@ async function run(program: Command, command: (ports: Ports) => Promise<CommandR
   let ports: Ports | undefined;
   try {
     const report = progressPrinter(stderr, () => performance.now());
-    ports = openPorts(loadConfiguration(config, process.cwd()), report, interrupted.signal);
+    ports = await openPorts(loadConfiguration(config, process.cwd()), report, interrupted.signal);
     const result = await command(ports);
     stdout.write(json ? `${JSON.stringify(result.json, undefined, 2)}\n` : `${result.text}\n`);
     process.exitCode = result.exitCode ?? EXIT.done;

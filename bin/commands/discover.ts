@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { LifeboatError } from '../../lambdas/domain/errors.ts';
 import { platforms } from '../../lambdas/platforms/registry.ts';
 import type { Ports } from '../local/ports.ts';
-import { EXIT } from '../output/exit-codes.ts';
+import { describeError, errorAsJson, EXIT, exitCodeFor } from '../output/exit-codes.ts';
 import { formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
@@ -21,13 +21,18 @@ export interface Discovered {
 /** What was found, and which management clusters could not be asked. */
 export interface Discovery {
   readonly controlPlanes: readonly Discovered[];
-  readonly failures: readonly { readonly managementCluster: string; readonly message: string }[];
+  readonly failures: readonly DiscoveryFailure[];
+}
+
+export interface DiscoveryFailure {
+  readonly managementCluster: string;
+  readonly error: LifeboatError;
 }
 
 /** Asks every management cluster at once; one that does not answer hides no other. */
 export async function discoverAll(ports: Ports): Promise<Discovery> {
   const limit = pLimit(CLUSTERS_AT_ONCE);
-  const failures: { managementCluster: string; message: string }[] = [];
+  const failures: DiscoveryFailure[] = [];
   const found = await Promise.all(
     ports.managementClusters.map((managementCluster) =>
       limit(async () => {
@@ -35,7 +40,7 @@ export async function discoverAll(ports: Ports): Promise<Discovery> {
           return await discoverOne(ports, managementCluster);
         } catch (error) {
           if (!(error instanceof LifeboatError)) throw error;
-          failures.push({ managementCluster, message: error.message });
+          failures.push({ managementCluster, error });
           return [];
         }
       }),
@@ -70,8 +75,21 @@ export async function discover(ports: Ports): Promise<CommandResult> {
   const table =
     rows.length === 0 ? 'no control planes' : formatTable(['CONTROL PLANE', 'PLATFORM', 'VERSION', 'STATE'], rows);
   return {
-    json: { controlPlanes, failures },
-    text: [table, ...failures.map((failure) => `${failure.managementCluster}: ${failure.message}`)].join('\n'),
-    exitCode: failures.length === 0 ? EXIT.done : EXIT.failed,
+    json: { controlPlanes, failures: failures.map(failureAsJson) },
+    text: [table, ...failures.map(describeFailure)].join('\n'),
+    exitCode: exitCodeForFailures(failures),
   };
+}
+
+export function describeFailure({ managementCluster, error }: DiscoveryFailure): string {
+  return `${managementCluster}: ${describeError(error)}`;
+}
+
+export function failureAsJson({ managementCluster, error }: DiscoveryFailure): object {
+  return { managementCluster, ...errorAsJson(error) };
+}
+
+/** That of the failure which a person has to mend: as long as there is one, trying again does not help. */
+export function exitCodeForFailures(failures: readonly DiscoveryFailure[]): number {
+  return Math.max(EXIT.done, ...failures.map(({ error }) => exitCodeFor(error)));
 }

@@ -3,7 +3,7 @@ import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catal
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { formatAge, formatTable } from '../output/format.ts';
-import { discoverAll } from './discover.ts';
+import { describeFailure, discoverAll, exitCodeForFailures, failureAsJson } from './discover.ts';
 import type { CommandResult } from './result.ts';
 
 interface ControlPlaneStatus {
@@ -32,13 +32,13 @@ export async function status(ports: Ports): Promise<CommandResult> {
   });
   const unprotected = statuses.filter(({ exists, newestVerified }) => exists === true && newestVerified === null);
   return {
-    json: { controlPlanes: statuses, failures },
+    json: { controlPlanes: statuses, failures: failures.map(failureAsJson) },
     text: [
       statuses.length === 0 ? 'no control planes and no recovery points' : table(statuses, now),
-      ...failures.map(({ managementCluster, message }) => `${managementCluster}: ${message}`),
+      ...failures.map(describeFailure),
       ...unprotected.map(({ controlPlane }) => `${controlPlane} has no verified recovery point`),
     ].join('\n'),
-    exitCode: unprotected.length > 0 ? EXIT.refused : failures.length > 0 ? EXIT.failed : EXIT.done,
+    exitCode: unprotected.length > 0 ? EXIT.refused : exitCodeForFailures(failures),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Kubeconfigs } from '../../lambdas/kube/kubeconfigs.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
 
 /** The kubeconfigs that `lifeboat.yaml` names: files, or secrets where it says so. */
-export function configuredKubeconfigs(loaded: LoadedConfiguration, secrets: () => Kubeconfigs): Kubeconfigs {
+export function configuredKubeconfigs(loaded: LoadedConfiguration): Kubeconfigs {
   const { managementClusters } = loaded.configuration;
   return {
     async read(managementCluster) {
@@ -16,7 +16,11 @@ export function configuredKubeconfigs(loaded: LoadedConfiguration, secrets: () =
           remedy: `Known are: ${known}. Add it below managementClusters, or correct the name.`,
         });
       }
-      if ('secret' in entry) return await secrets().read(entry.secret);
+      if ('secret' in entry) {
+        // Only here, for most configurations have no use for the client of Secrets Manager.
+        const { secretsManagerKubeconfigs } = await import('../../lambdas/kube/secrets-manager-kubeconfigs.ts');
+        return await secretsManagerKubeconfigs().read(entry.secret);
+      }
       const source = loaded.resolvePath(entry.kubeconfig);
       try {
         return { text: new Secret(await readFile(source, 'utf8')), source };

@@ -5,7 +5,6 @@ import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { ReportProgress } from '../../lambdas/domain/progress.ts';
 import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
 import { connectCluster, type Cluster } from '../../lambdas/kube/cluster.ts';
-import { secretsManagerKubeconfigs } from '../../lambdas/kube/secrets-manager-kubeconfigs.ts';
 import type { RecoveryPointPorts } from '../../lambdas/recovery-points/ports.ts';
 import { Catalogue, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
 import { openStore } from '../../lambdas/store/open-store.ts';
@@ -25,11 +24,15 @@ export interface Ports extends RecoveryPointPorts {
 }
 
 /** Builds the real ports from the configuration; nothing is contacted yet. */
-export function openPorts(loaded: LoadedConfiguration, report: ReportProgress, signal: AbortSignal): Ports {
+export async function openPorts(
+  loaded: LoadedConfiguration,
+  report: ReportProgress,
+  signal: AbortSignal,
+): Promise<Ports> {
   const { configuration } = loaded;
-  const store = openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
+  const store = await openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
-  const kubeconfigs = configuredKubeconfigs(loaded, secretsManagerKubeconfigs);
+  const kubeconfigs = configuredKubeconfigs(loaded);
   const clusters = new Map<string, Promise<Cluster>>();
   return {
     store,

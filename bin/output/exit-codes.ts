@@ -37,7 +37,7 @@ export function describeError(error: unknown): string {
 }
 
 /** The same for `--json`. */
-export function errorAsJson(error: unknown): unknown {
+export function errorAsJson(error: unknown): { readonly error: object } {
   if (error instanceof LifeboatError) {
     const { name, kind, message, remedy } = error;
     return { error: { name, kind, message, remedy: remedy ?? null } };

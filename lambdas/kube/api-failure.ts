@@ -4,7 +4,7 @@ import { describeConnectionFailure, readTlsFailure } from './connection-failure.
 
 /** One call to the API in the words of RBAC, so that a refusal can say which rule is missing. */
 export interface ApiCall {
-  /** The verbs that RBAC asks for; the first one says what is being done. */
+  /** The verbs that RBAC asks for, each of which may be the one that is missing. */
   readonly verbs: readonly [string, ...string[]];
   /** Empty for the core group. */
   readonly group: string;
@@ -17,7 +17,7 @@ export interface ApiCall {
 /** `get secrets "etcd-client-tls" in namespace "clusters-prod"`. */
 function describeCall({ verbs, resource, namespace, name }: ApiCall): string {
   const object = name === undefined ? resource : `${resource} "${name}"`;
-  return `${verbs[0]} ${object}${namespace === undefined ? '' : ` in namespace "${namespace}"`}`;
+  return `${verbs.join(' and ')} ${object}${namespace === undefined ? '' : ` in namespace "${namespace}"`}`;
 }
 
 function missingRule({ verbs, group, resource, namespace, name }: ApiCall): string {

@@ -46,7 +46,7 @@ export function readTlsFailure(error: unknown): TlsFailure | undefined {
 }
 
 /** `error.code` of Node's errors, looking through `cause`; empty when there is none. */
-export function errorCode(error: unknown): string {
+function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';
   if ('code' in error && typeof error.code === 'string') return error.code;
   return 'cause' in error ? errorCode(error.cause) : '';

@@ -3,6 +3,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { takeSnapshot, type TakenSnapshot } from '../datastores/etcd/take-snapshot.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import { ConflictError } from '../domain/errors.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { PhaseTimer } from '../domain/progress.ts';
@@ -41,7 +42,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
   const id = recoveryPointId(takenAt, ports.random);
   const address: RecoveryPointAddress = { platform: platform.name, controlPlane, id };
   const timer = new PhaseTimer(ports.report, ports.now);
-  const written: string[] = [];
+  const written = new WrittenKeys();
   try {
     const [described, managementKubernetesVersion, previous] = await timer.run(
       'discover',
@@ -86,27 +87,49 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       proofs,
       phases: timer.phases,
     };
+    // When the answer to the manifest's write is lost the point may exist, and nothing of it may be taken away any more.
+    written.keep();
     await ports.catalogue.commit(address, manifest);
     return manifest;
   } catch (error) {
     // The writer of a locked-down bucket may not delete: what stays has no manifest and is swept with the orphans.
-    await Promise.allSettled(written.map((key) => ports.store.remove(key)));
+    await Promise.allSettled(written.keys.map((key) => ports.store.remove(key)));
     throw error;
+  }
+}
+
+/** Keys that we have written or may have written, to be removed when the recovery point comes to nothing. */
+class WrittenKeys {
+  keys: readonly string[] = [];
+
+  /** Runs the write of a key; one that turns out to be somebody else's, by an id that came twice, is not ours to remove. */
+  async during<T>(key: string, write: () => Promise<T>): Promise<T> {
+    const before = this.keys;
+    this.keys = [...before, key];
+    try {
+      return await write();
+    } catch (error) {
+      if (error instanceof ConflictError) this.keys = before;
+      throw error;
+    }
+  }
+
+  keep(): void {
+    this.keys = [];
   }
 }
 
 async function storeIdentity(
   objects: readonly KubernetesObject[],
   address: RecoveryPointAddress,
-  written: string[],
+  written: WrittenKeys,
   { store }: TakePorts,
 ): Promise<Manifest['identity']> {
   const file = 'identity.json.zst';
   const key = `${recoveryPointPrefix(address)}${file}`;
   const content = Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
   const packed = zstdCompressSync(content);
-  written.push(key);
-  await store.put(key, packed, { ifAbsent: true });
+  await written.during(key, () => store.put(key, packed, { ifAbsent: true }));
   return {
     file,
     sizeBytes: content.length,
@@ -126,27 +149,28 @@ interface TakenDatastore {
 async function takeDatastore(
   workload: EtcdWorkload,
   address: RecoveryPointAddress,
-  written: string[],
+  written: WrittenKeys,
   timer: PhaseTimer,
   ports: TakePorts,
 ): Promise<TakenDatastore> {
   const { datastore } = workload;
   const file = `etcd-${datastore}.db.zst`;
   const key = `${recoveryPointPrefix(address)}${file}`;
-  written.push(key);
   const reach = { cluster: ports.cluster, signal: ports.signal };
   const snapshot = await timer.run(
     'snapshot',
     `datastore ${datastore}`,
     () =>
-      takeSnapshot(workload, {
-        ...reach,
-        ...(ports.watchdogMilliseconds === undefined ? {} : { watchdogMilliseconds: ports.watchdogMilliseconds }),
-        beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ifAbsent: true, expectedSizeBytes }),
-        onProgress: (doneBytes, totalBytes) => {
-          ports.report({ kind: 'bytes', phase: 'snapshot', doneBytes, totalBytes });
-        },
-      }),
+      written.during(key, () =>
+        takeSnapshot(workload, {
+          ...reach,
+          ...(ports.watchdogMilliseconds === undefined ? {} : { watchdogMilliseconds: ports.watchdogMilliseconds }),
+          beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ifAbsent: true, expectedSizeBytes }),
+          onProgress: (doneBytes, totalBytes) => {
+            ports.report({ kind: 'bytes', phase: 'snapshot', doneBytes, totalBytes });
+          },
+        }),
+      ),
     ({ sizeBytes, storedBytes, memberPod }) => `${sizeBytes} bytes from ${memberPod}, stored ${storedBytes}`,
   );
   const streamProof: Proof = {

@@ -4,7 +4,7 @@ import { withFileErrors } from './file-errors.ts';
 import { describeFile } from './stored-file.ts';
 
 /** What the store does with a finished file: gives it its name, under the conditions of the write. */
-export type Publish = (path: string, stored: StoredObject) => Promise<void>;
+type Publish = (path: string, stored: StoredObject) => Promise<void>;
 
 /** An upload into a file without a name that anybody would list; `publish` gives it one. */
 export class DirectoryUpload implements Upload {

@@ -3,7 +3,6 @@ import { ConfigurationError } from '../domain/errors.ts';
 import { DirectoryStore } from './directory-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { S3Options } from './s3-bucket.ts';
-import { S3Store } from './s3-store.ts';
 
 const FORMS = 'Give a directory such as ./recovery-points, or s3://bucket/prefix.';
 
@@ -11,7 +10,11 @@ const FORMS = 'Give a directory such as ./recovery-points, or s3://bucket/prefix
  * The store at a location as `store` in lifeboat.yaml gives it: a directory, relative to `baseDirectory`, or
  * `s3://bucket/prefix`. ConfigurationError for anything else. Nothing is created or contacted yet.
  */
-export function openStore(location: string, s3: S3Options = {}, baseDirectory = process.cwd()): ObjectStore {
+export async function openStore(
+  location: string,
+  s3: S3Options = {},
+  baseDirectory = process.cwd(),
+): Promise<ObjectStore> {
   if (!/^[a-z][a-z0-9+.-]*:/i.test(location)) return new DirectoryStore(directory(location, baseDirectory));
   const [, bucket, path = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(location) ?? [];
   if (bucket === undefined) throw locationError(location, explainUrl(location));
@@ -22,6 +25,8 @@ export function openStore(location: string, s3: S3Options = {}, baseDirectory = 
       'its prefix has an empty segment, one that begins with a dot, or "?", "#" or a space',
     );
   }
+  // Only here, for the S3 client is a third of all that the command line loads.
+  const { S3Store } = await import('./s3-store.ts');
   return new S3Store(bucket, prefix, s3);
 }
 

@@ -18,7 +18,7 @@ export interface S3Limits {
   readonly attemptMilliseconds: number;
 }
 
-export const DEFAULT_S3_LIMITS: S3Limits = {
+const DEFAULT_S3_LIMITS: S3Limits = {
   attempts: 5,
   firstWaitMilliseconds: 200,
   connectMilliseconds: 5_000,

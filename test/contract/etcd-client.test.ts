@@ -11,7 +11,6 @@ import type { EtcdClientTls } from '../../lambdas/domain/etcd-workload.ts';
 import { Secret } from '../../lambdas/domain/secret.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '../testbed/certificates.ts';
 import { putValues, raiseAlarm } from '../testbed/etcd-writes.ts';
-import { signalProcess } from '../testbed/process.ts';
 import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { waitFor } from '../testbed/waiting.ts';
 
@@ -139,11 +138,11 @@ describe.each([
 
   it('gives up on a call that is not answered, and the client stays usable', async () => {
     const client = await connectWith(etcd.workload.tls, { callTimeoutMilliseconds: 100 });
-    await signalProcess(etcd.process(POD), 'SIGSTOP');
+    await etcd.freeze(POD);
     try {
       await expect(client.status()).rejects.toThrow(/did not answer Maintenance.Status in time/);
     } finally {
-      await signalProcess(etcd.process(POD), 'SIGCONT');
+      await etcd.thaw(POD);
     }
     await waitFor('an answer', () => client.status().catch(() => undefined), { timeoutSeconds: 10 });
     await client.close();

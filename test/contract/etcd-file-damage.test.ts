@@ -8,8 +8,7 @@ import { readSnapshotFile } from '../../lambdas/datastores/etcd/file/snapshot-fi
 import { CorruptSnapshotError } from '../../lambdas/domain/errors.ts';
 import type { SnapshotFacts } from '../../lambdas/domain/snapshot-facts.ts';
 import { seed } from '../suite/seed.ts';
-import { startEtcd } from '../testbed/etcd.ts';
-import { transact } from './etcd-snapshots.ts';
+import { stopAbandoned, transact, withEtcd } from './etcd-snapshots.ts';
 
 const FLIPS = 1000;
 const CUTS = 300;
@@ -21,8 +20,7 @@ let whole = Buffer.alloc(0);
 let facts: SnapshotFacts;
 
 beforeAll(async () => {
-  const etcd = await startEtcd({ version: '3.6.5' });
-  try {
+  await withEtcd({ version: '3.6.5' }, async (etcd) => {
     for (let round = 0; round < 12; round += 1) {
       const operations = Array.from({ length: 40 }, (_, index) => ({
         key: `/registry/secrets/ns-${index % 4}/name-${index}`,
@@ -36,14 +34,13 @@ beforeAll(async () => {
     await etcd.etcdctl(['compact', String(deletion - 3), '--physical']);
     await etcd.etcdctl(['defrag']);
     await etcd.etcdctl(['snapshot', 'save', path]);
-  } finally {
-    await etcd.stop();
-  }
+  });
   whole = await readFile(path);
   facts = await readSnapshotFile(path);
-}, 60_000);
+}, 240_000);
 
 afterAll(async () => {
+  await stopAbandoned();
   await rm(directory, { recursive: true });
 });
 
@@ -76,7 +73,7 @@ function flipped(bit: number): Buffer {
 describe('a real snapshot', () => {
   it(`is refused with any of ${FLIPS} bits flipped`, async () => {
     for (const bit of randomNumbers(FLIPS, whole.length * 8)) expect(await readDamaged(flipped(bit))).toBe('refused');
-  }, 120_000);
+  }, 300_000);
 
   it(`is refused, hashes differently or says the same with any of ${FLIPS} bits flipped and its own hash put right`, async () => {
     const outcomes = { refused: 0, hashed: 0, harmless: 0 };
@@ -95,12 +92,12 @@ describe('a real snapshot', () => {
     process.stderr.write(`${FLIPS} flips: ${JSON.stringify(outcomes)}\n`);
     expect(outcomes.refused).toBeGreaterThan(0);
     expect(outcomes.hashed).toBeGreaterThan(0);
-  }, 120_000);
+  }, 300_000);
 
   it(`is refused when cut at any of ${CUTS} lengths`, async () => {
     const pages = Array.from({ length: whole.length / facts.pageSizeBytes }, (_, page) => page * facts.pageSizeBytes);
     for (const length of [...randomNumbers(CUTS, whole.length), ...pages, whole.length - TRAILER_BYTES]) {
       expect(await readDamaged(whole.subarray(0, length))).toBe('refused');
     }
-  }, 120_000);
+  }, 300_000);
 });

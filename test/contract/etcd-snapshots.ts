@@ -3,7 +3,8 @@ import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { requireCommand } from '../testbed/command.ts';
-import { etcdPrograms, type EtcdVersion, type TestEtcd } from '../testbed/etcd.ts';
+import { type EtcdOptions, etcdPrograms, type EtcdVersion, startEtcd, type TestEtcd } from '../testbed/etcd.ts';
+import { waitFor } from '../testbed/waiting.ts';
 
 /** What a live member says of its keyspace. */
 export interface LiveHash {
@@ -16,10 +17,32 @@ const statusSchema = z.object({
   revision: z.number(),
   totalKey: z.number(),
   totalSize: z.number(),
-  version: z.string().optional(),
+  /** Since 3.6; empty for a file without a storage version. */
+  version: z.string().default(''),
 });
 const fileHashSchema = z.object({ hash: z.number(), hashRevision: z.number(), compactRevision: z.number() });
 const liveHashSchema = z.array(z.object({ HashKV: z.object({ hash: z.number(), compact_revision: z.number() }) }));
+
+const memberStatusSchema = z.array(z.object({ Status: z.object({ storageVersion: z.string().optional() }) }));
+
+const running = new Set<TestEtcd>();
+
+/** Runs `work` with an etcd that is ended afterwards, whatever comes of it. */
+export async function withEtcd<T>(options: EtcdOptions, work: (etcd: TestEtcd) => Promise<T>): Promise<T> {
+  const etcd = await startEtcd(options);
+  running.add(etcd);
+  try {
+    return await work(etcd);
+  } finally {
+    running.delete(etcd);
+    await etcd.stop();
+  }
+}
+
+/** For `afterAll`: jest abandons work that took too long, and its etcd would outlive the run. */
+export async function stopAbandoned(): Promise<void> {
+  await Promise.all([...running].map((etcd) => etcd.stop()));
+}
 
 /** `etcdutl snapshot status` of a version. */
 export async function snapshotStatus(version: EtcdVersion, path: string): Promise<z.infer<typeof statusSchema>> {
@@ -46,6 +69,15 @@ export async function liveHashes(etcd: TestEtcd, revision = 0): Promise<LiveHash
   return liveHashSchema
     .parse(JSON.parse(printed))
     .map(({ HashKV }) => ({ hash: HashKV.hash, compactRevision: HashKV.compact_revision }));
+}
+
+/** Waits until every member of an etcd 3.6 has recorded its storage version, which it does seconds after the start. */
+export async function storageVersionWritten(etcd: TestEtcd): Promise<void> {
+  const written = async () => {
+    const members = memberStatusSchema.parse(JSON.parse(await etcd.etcdctl(['endpoint', 'status', '-w', 'json'])));
+    return members.every(({ Status }) => Status.storageVersion !== undefined);
+  };
+  await waitFor('the storage version', written, { timeoutSeconds: 60, intervalMilliseconds: 300 });
 }
 
 export interface Operation {

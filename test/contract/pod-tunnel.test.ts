@@ -202,8 +202,8 @@ describe('a tunnel', () => {
       echo(socket);
       socket.on('ping', () => (pings += 1));
     });
-    await open(server, { pingMilliseconds: 10 });
-    await waitFor('three pings', () => pings >= 3, { timeoutSeconds: 5 });
+    await open(server, { pingMilliseconds: 100 });
+    await waitFor('three pings', () => pings >= 3, { timeoutSeconds: 10 });
   });
 });
 
@@ -314,7 +314,7 @@ describe('a tunnel that does not come about', () => {
     [
       403,
       PermissionError,
-      /may not get pods\/portforward "etcd-0" in namespace "clusters-prod"/,
+      /may not get and create pods\/portforward "etcd-0" in namespace "clusters-prod"/,
       /resources: \["pods\/portforward"\].*verbs: \["get", "create"\]/,
     ],
     [401, PermissionError, /did not accept the credentials in mgmt-a/, /client certificate/],

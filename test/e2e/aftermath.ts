@@ -20,47 +20,51 @@ import type { Outcome } from './in-process.ts';
  * and is empty before every backup.
  */
 export class Aftermath {
+  readonly readers: EtcdReaders;
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #store: S3Store;
   readonly #spoolDirectories: ReadonlySet<string>;
 
-  private constructor(bed: Bed, bucket: string, spoolDirectories: ReadonlySet<string>) {
+  private constructor(bed: Bed, bucket: string, readers: EtcdReaders, spoolDirectories: ReadonlySet<string>) {
     const { endpoint, region } = bed.s3;
     this.#client = bed.s3.createClient();
     this.#bucket = bucket;
     this.#store = new S3Store(bucket, 'lifeboat', { endpoint, region, forcePathStyle: true });
+    this.readers = readers;
     this.#spoolDirectories = spoolDirectories;
   }
 
   /** To be called before the first backup. */
-  static async in(bed: Bed, bucket: string): Promise<Aftermath> {
-    return new Aftermath(bed, bucket, new Set(await listSpoolDirectories()));
+  static async of(bed: Bed, bucket: string, readers: EtcdReaders): Promise<Aftermath> {
+    return new Aftermath(bed, bucket, readers, new Set(await listSpoolDirectories()));
   }
 
   /**
    * Either a complete and verified recovery point and no error, or an error of ours that invites to try again and
-   * nothing at all in the store. Whatever it was: no unfinished upload, no reader on etcd, no spooled file. Empties the bucket.
+   * nothing at all in the store. Whatever it was: no unfinished upload, no reader on etcd, no spooled file. Empties the
+   * bucket.
    */
-  async expectAllOrNothing(outcome: Outcome, readers: EtcdReaders): Promise<void> {
-    const keys = await this.keys();
-    if (outcome.manifest === undefined) {
-      expectTransient(outcome.error);
-      expect(keys).toEqual([]);
-    } else {
-      const { id, controlPlane } = outcome.manifest;
-      const names = ['etcd-main.db.zst', 'identity.json.zst', 'manifest.json'];
-      expect(keys).toEqual(names.map((name) => `lifeboat/recovery-points/hypershift/${controlPlane}/${id}/${name}`));
-      await expect(new Catalogue(this.#store).find(id)).resolves.toMatchObject({ verdict: 'verified' });
+  async expectAllOrNothing({ manifest, error }: Outcome): Promise<void> {
+    if (manifest === undefined) {
+      expectTransient(error);
+      await this.expectNothingLeft();
+      return;
     }
-    await this.expectReleased(readers);
+    const { id, controlPlane } = manifest;
+    const names = ['etcd-main.db.zst', 'identity.json.zst', 'manifest.json'];
+    const prefix = `lifeboat/recovery-points/hypershift/${controlPlane}/${id}`;
+    expect(await this.keys()).toEqual(names.map((name) => `${prefix}/${name}`));
+    await expect(new Catalogue(this.#store).find(id)).resolves.toMatchObject({ verdict: 'verified' });
     await this.empty();
+    await this.expectNothingLeft();
   }
 
-  /** No unfinished upload, no reader on etcd, no spooled file. */
-  async expectReleased(readers: EtcdReaders): Promise<void> {
+  /** Nothing in the bucket, no unfinished upload, no reader on etcd, no spooled file. */
+  async expectNothingLeft(): Promise<void> {
+    expect(await this.keys()).toEqual([]);
     expect(await this.unfinishedUploads()).toEqual([]);
-    await readers.untilReleased();
+    await this.readers.untilReleased();
     await waitFor(
       'every spooled snapshot to be removed',
       async () => (await listSpoolDirectories()).every((name) => this.#spoolDirectories.has(name)),
@@ -73,22 +77,26 @@ export class Aftermath {
     expect(await Array.fromAsync(new Catalogue(this.#store).points())).toEqual([]);
   }
 
+  /** Keys of all objects in the bucket, in order. */
   async keys(): Promise<string[]> {
     const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket }));
     return Contents.map(({ Key = '' }) => Key);
   }
 
+  /** Keys of uploads that were begun and neither completed nor aborted. */
   async unfinishedUploads(): Promise<string[]> {
     const { Uploads = [] } = await this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket }));
     return Uploads.map(({ Key = '' }) => Key);
   }
 
+  /** Removes every object, as a sweep of orphans would. */
   async empty(): Promise<void> {
     for (const Key of await this.keys()) await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key }));
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#client.destroy();
+    return Promise.resolve();
   }
 }
 

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { TcpProxy } from '../testbed/tcp-proxy.ts';
+import { varyKubeconfig } from './kubeconfig-variants.ts';
 
 /** A way to a cluster's API server that a test can break. */
 export interface ClusterDetour {
@@ -19,13 +19,8 @@ export async function openClusterDetour(cluster: ManagementCluster): Promise<Clu
   const proxy = await TcpProxy.start({ host: hostname, port: Number(port) });
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-detour-'));
   const kubeconfigPath = join(directory, 'kubeconfig');
-  const kubeconfig = parse(cluster.kubeconfig) as { clusters: { cluster: Record<string, string> }[] };
-  const [entry] = kubeconfig.clusters;
-  Object.assign(entry?.cluster ?? {}, {
-    server: `https://127.0.0.1:${proxy.port}`,
-    'tls-server-name': 'kubernetes.default.svc',
-  });
-  await writeFile(kubeconfigPath, stringify(kubeconfig, { lineWidth: 0 }), { mode: 0o600 });
+  const detour = { server: `https://127.0.0.1:${proxy.port}`, 'tls-server-name': 'kubernetes.default.svc' };
+  await writeFile(kubeconfigPath, varyKubeconfig(cluster.kubeconfig, { cluster: detour }), { mode: 0o600 });
   return {
     proxy,
     kubeconfigPath,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
+import { installHyperShift, stopOperator } from '../testbed/hypershift/install.ts';
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { plantHostedCluster, sharedBed } from './bed.ts';
@@ -103,6 +104,21 @@ describe('the twin of the HyperShift operator', () => {
 
   const finalizers = async (kind: string, name: string): Promise<string> =>
     kubectl('--namespace', NAMESPACE, 'get', kind, name, '--output=jsonpath={.metadata.finalizers}');
+
+  it(
+    'catches up with what happened while it did not run',
+    async () => {
+      await stopOperator(cluster);
+      await inControlPlane(highlyAvailable, 'scale', 'deployment/kube-scheduler', '--replicas=0');
+      expect(await replicas(highlyAvailable, 'deployment/kube-scheduler')).toBe('0');
+      await installHyperShift(cluster);
+      await eventually(
+        'the Deployment to be put back',
+        async () => (await replicas(highlyAvailable, 'deployment/kube-scheduler')) === '1',
+      );
+    },
+    TEST_TIMEOUT_MS,
+  );
 
   it(
     'does not take other words for a pause',

@@ -35,7 +35,7 @@ export async function backUpInProcess(
   { report = () => undefined, store, ...bounds }: InProcessOptions = {},
 ): Promise<Outcome> {
   const configuration = loadConfiguration(undefined, workspace.directory);
-  const ports = openPorts(configuration, report, AbortSignal.timeout(TIMEOUT_MILLISECONDS));
+  const ports = await openPorts(configuration, report, AbortSignal.timeout(TIMEOUT_MILLISECONDS));
   const name = parseControlPlaneName(controlPlane);
   try {
     const cluster = await ports.connect(name.managementCluster);

@@ -1,18 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
-import { parse } from 'yaml';
-import { z } from 'zod';
 import { TestbedError } from './errors.ts';
+import { parseKubeconfig } from './kubeconfig.ts';
 import { waitFor } from './waiting.ts';
-
-const kubeconfigSchema = z.object({
-  clusters: z.tuple([
-    z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.base64() }) }),
-  ]),
-  users: z.tuple([
-    z.object({ user: z.object({ 'client-certificate-data': z.base64(), 'client-key-data': z.base64() }) }),
-  ]),
-});
 
 export interface ApiResponse {
   readonly status: number;
@@ -33,14 +23,8 @@ export class ApiRequests {
   }
 
   static async fromKubeconfig(path: string): Promise<ApiRequests> {
-    const { clusters, users } = kubeconfigSchema.parse(parse(await readFile(path, 'utf8')));
-    const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
-    const { 'client-certificate-data': cert, 'client-key-data': key } = users[0].user;
-    const decode = (text: string): Buffer => Buffer.from(text, 'base64');
-    return new ApiRequests(
-      server,
-      new Agent({ keepAlive: false, ca: decode(ca), cert: decode(cert), key: decode(key) }),
-    );
+    const { server, ca, cert, key } = parseKubeconfig(await readFile(path, 'utf8'));
+    return new ApiRequests(server, new Agent({ keepAlive: false, ca, cert, key }));
   }
 
   /** Sends one request; undefined when the server does not answer within ten seconds, or not at all. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { cacheDirectory } from './cache.ts';
 import { TestbedError } from './errors.ts';
@@ -118,10 +119,15 @@ async function findReadyBinaries(directory: string): Promise<Record<ModuleName, 
 async function ensurePrograms(report: Report): Promise<Record<ModuleName, string>> {
   const ready = process.env[BINARIES_VARIABLE];
   if (ready !== undefined && ready !== '') return findReadyBinaries(ready);
-  const programs: string[] = [];
-  for (const [index, module] of MODULES.entries()) {
-    programs.push(await ensureModule(module, `[${index + 1}/${MODULES.length}]`, report));
-  }
+  // Two at once: while one downloads or links, which takes one core, the other compiles.
+  const limit = pLimit(2);
+  const builds = await Promise.allSettled(
+    MODULES.map((module, index) => limit(() => ensureModule(module, `[${index + 1}/${MODULES.length}]`, report))),
+  );
+  const programs = builds.map((build) => {
+    if (build.status === 'rejected') throw build.reason;
+    return build.value;
+  });
   const [kubernetes = '', etcd35 = '', coredns = '', versitygw = ''] = programs;
   return { kubernetes, etcd35, coredns, versitygw };
 }

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LifeboatError } from '../../lambdas/domain/errors.ts';
 import { attachBed, DEFAULT_INSTANCE, downBed, upBed, type Bed, type ClusterCount } from './bed.ts';
+import { hostedClusterOptions, upHostedCluster, type HostedClusterChoice } from './hypershift/hosted-cluster-option.ts';
 import { createReport } from './progress.ts';
 
 const print = (line: string): void => {
@@ -30,9 +31,15 @@ interface InstanceOptions {
   readonly instance: string;
 }
 
-async function up({ instance, clusters }: InstanceOptions & { readonly clusters: ClusterCount }): Promise<void> {
-  const bed = await upBed({ instance, clusters, report: createReport(print) });
-  for (const line of describeBed(bed)) print(line);
+interface UpCommandOptions extends InstanceOptions, HostedClusterChoice {
+  readonly clusters: ClusterCount;
+}
+
+async function up({ instance, clusters, ...choice }: UpCommandOptions): Promise<void> {
+  const report = createReport(print);
+  const bed = await upBed({ instance, clusters, report });
+  const hostedCluster = await upHostedCluster(bed.clusters[0], choice, report);
+  for (const line of [...describeBed(bed), ...hostedCluster]) print(line);
 }
 
 async function down({ instance }: InstanceOptions): Promise<void> {
@@ -54,12 +61,13 @@ const program = new Command('npm run testbed --')
   .description('Real management clusters and an S3 on this machine, for tests and for trying things out.')
   .showHelpAfterError();
 
-program
+const upCommand = program
   .command('up')
   .description('start a bed, or what of it does not run')
   .addOption(new Option('--clusters <number>', 'management clusters: 1 or 2').argParser(parseClusterCount).default(1))
   .addOption(instanceOption())
   .action(up);
+for (const option of hostedClusterOptions()) upCommand.addOption(option);
 program.command('down').description('end a bed and remove all of it').addOption(instanceOption()).action(down);
 program.command('status').description('say what runs and how to use it').addOption(instanceOption()).action(status);
 

@@ -72,8 +72,10 @@ export async function buildModule({ source, output, label, report }: ModuleBuild
   let packages = 0;
   report(`${label}: building from Go modules (first use only)`);
   // -v prints a line for each package compiled, and downloads are announced anyway: that is the progress.
-  const flags = buildFlags(await readFile(join(source, 'go.mod'), 'utf8'));
-  const child = spawn('go', ['build', '-v', ...flags, '-o', output, '.'], {
+  const goMod = await readFile(join(source, 'go.mod'), 'utf8');
+  // A module without a program of its own names somebody else's as its tool.
+  const [, program = '.'] = /^tool (\S+)$/m.exec(goMod) ?? [];
+  const child = spawn('go', ['build', '-v', ...buildFlags(goMod), '-o', output, program], {
     cwd: source,
     env: { ...process.env, ...BUILD_ENVIRONMENT },
     stdio: ['ignore', 'ignore', 'pipe'],

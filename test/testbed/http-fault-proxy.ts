@@ -15,8 +15,12 @@ export type HttpFault =
   | { readonly kind: 'hang' }
   /** Forwarded no faster than this. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
+  /** Forwarded with a bit of its body turned. */
+  | { readonly kind: 'damage' }
   /** Answered, and the connection is cut after so many bytes of the answer's body. */
-  | { readonly kind: 'cut'; readonly afterBytes: number };
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** Answered, and nothing more comes after so many bytes of the answer's body, though the connection stays. */
+  | { readonly kind: 'stall'; readonly afterBytes: number };
 
 /** A request as the proxy sees it. */
 export interface SeenRequest {
@@ -62,16 +66,12 @@ export async function startHttpFaultProxy(upstream: string): Promise<HttpFaultPr
     return found?.rule.fault;
   };
 
-  const forward = async (
-    incoming: IncomingMessage,
-    seen: SeenRequest,
-    bytesPerSecond: number,
-  ): Promise<IncomingMessage> => {
+  const forward = async (incoming: IncomingMessage, seen: SeenRequest, fault?: HttpFault): Promise<IncomingMessage> => {
     const { method, url, headers } = incoming;
     const outgoing = sendRequest({ hostname, port, agent, method, path: url, headers });
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
-    const pace = paced(bytesPerSecond, (bytes) => (seen.receivedBytes += bytes), stopping.signal);
-    const [, [answer]] = await Promise.all([pipeline(incoming, pace, outgoing), answered]);
+    const body = passOn(seen, fault, stopping.signal);
+    const [, [answer]] = await Promise.all([pipeline(incoming, body, outgoing), answered]);
     return answer;
   };
 
@@ -83,7 +83,7 @@ export async function startHttpFaultProxy(upstream: string): Promise<HttpFaultPr
       case 'hang':
         return;
       case 'drop-before':
-        incoming.socket.destroy();
+        outgoing.destroy();
         return;
       case 'answer':
         incoming.resume();
@@ -93,21 +93,26 @@ export async function startHttpFaultProxy(upstream: string): Promise<HttpFaultPr
         );
         return;
     }
-    const answer = await forward(incoming, seen, fault?.kind === 'slow' ? fault.bytesPerSecond : Infinity);
+    const answer = await forward(incoming, seen, fault);
     if (fault?.kind === 'drop-after') {
       answer.resume();
       await once(answer, 'end');
-      incoming.socket.destroy();
+      outgoing.destroy();
       return;
     }
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-    if (fault?.kind === 'cut') await pipeline(answer, cutAfter(fault.afterBytes), outgoing);
-    else await pipeline(answer, outgoing);
+    if (fault?.kind !== 'cut' && fault?.kind !== 'stall') {
+      await pipeline(answer, outgoing);
+      return;
+    }
+    outgoing.flushHeaders();
+    const patience = fault.kind === 'stall' ? once(outgoing, 'close') : undefined;
+    await pipeline(answer, endAfter(fault.afterBytes, patience), outgoing);
   };
 
   const server = createServer((incoming, outgoing) => {
     // A connection that breaks on either side is what this is for: both ends see it by themselves.
-    handle(incoming, outgoing).catch(() => incoming.socket.destroy());
+    handle(incoming, outgoing).catch(() => outgoing.destroy());
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -134,26 +139,30 @@ function look({ method = '', url = '/' }: IncomingMessage): SeenRequest {
   return { method, path: decodeURIComponent(pathname), query: searchParams, receivedBytes: 0 };
 }
 
-/** Passes chunks on, each only when as much time has gone by as it may take. */
-function paced(bytesPerSecond: number, count: (bytes: number) => void, signal: AbortSignal) {
+/** Passes a request's body on and counts it, slowly or damaged if so wanted. */
+function passOn(seen: SeenRequest, fault: HttpFault | undefined, signal: AbortSignal) {
   return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
-      count(chunk.byteLength);
-      if (Number.isFinite(bytesPerSecond))
-        await delay((chunk.byteLength / bytesPerSecond) * 1000, undefined, { signal });
+      if (fault?.kind === 'damage' && seen.receivedBytes === 0) chunk[0] = (chunk[0] ?? 0) ^ 1;
+      seen.receivedBytes += chunk.byteLength;
+      if (fault?.kind === 'slow') {
+        await delay((chunk.byteLength / fault.bytesPerSecond) * 1000, undefined, { signal });
+      }
       yield chunk;
     }
   };
 }
 
-/** Passes so many bytes on and then fails, which cuts the connection. */
-function cutAfter(bytes: number) {
+/** Passes so many bytes on and then fails, which cuts the connection; before that it waits for `patience` to end. */
+function endAfter(bytes: number, patience: Promise<unknown> | undefined) {
   return async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let left = bytes;
     for await (const chunk of chunks) {
-      yield chunk.subarray(0, left);
+      if (left > 0) yield chunk.subarray(0, left);
       left -= chunk.byteLength;
-      if (left <= 0) throw new Error('cut on purpose');
+      if (left > 0) continue;
+      await patience;
+      throw new Error('ended early on purpose');
     }
   };
 }

@@ -1,4 +1,5 @@
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import type { KeyPair } from './certificates.ts';
 
 export interface KubeconfigParts {
@@ -34,4 +35,30 @@ export function renderKubeconfig({ cluster, user, server, certificateAuthority, 
     },
     { lineWidth: 0 },
   );
+}
+
+const kubeconfigSchema = z.object({
+  clusters: z.tuple([
+    z.object({ cluster: z.object({ server: z.string(), 'certificate-authority-data': z.base64() }) }),
+  ]),
+  users: z.tuple([
+    z.object({ user: z.object({ 'client-certificate-data': z.base64(), 'client-key-data': z.base64() }) }),
+  ]),
+});
+
+/** Where a kubeconfig leads and how to get in, as PEM. */
+export interface KubeconfigAccess {
+  readonly server: string;
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** The inverse of {@link renderKubeconfig}. */
+export function parseKubeconfig(text: string): KubeconfigAccess {
+  const { clusters, users } = kubeconfigSchema.parse(parse(text));
+  const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
+  const { 'client-certificate-data': cert, 'client-key-data': key } = users[0].user;
+  const decode = (data: string): Buffer => Buffer.from(data, 'base64');
+  return { server, ca: decode(ca), cert: decode(cert), key: decode(key) };
 }

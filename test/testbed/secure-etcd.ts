@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { createAuthority, issueCertificate, type CertificateRequest, type KeyPai
 import { requireCommand } from './command.ts';
 import { TestbedError } from './errors.ts';
 import { freePorts } from './free-ports.ts';
-import { killProcess, requireRunning, startDetached, type ProcessRecord } from './process.ts';
+import { killProcess, requireRunning, signalProcess, startDetached, type ProcessRecord } from './process.ts';
 import { waitFor } from './waiting.ts';
 
 export interface SecureEtcdOptions {
@@ -134,8 +134,31 @@ export class SecureEtcd {
     return this.#member(pod).clientPort;
   }
 
-  process(pod: string): ProcessRecord {
-    return this.#member(pod).process;
+  /** Stops a member in its tracks and waits until it stands still: a signal takes its time on a busy machine. */
+  async freeze(pod: string): Promise<void> {
+    const { process } = this.#member(pod);
+    await signalProcess(process, 'SIGSTOP');
+    const tasks = `/proc/${process.pid}/task`;
+    await waitFor(
+      `${pod} to stand still`,
+      async () => {
+        const states = await Promise.all(
+          (await readdir(tasks)).map((task) => readFile(join(tasks, task, 'status'), 'utf8').catch(() => '')),
+        );
+        return states.every((state) => !/^State:\t[^T]/m.test(state));
+      },
+      { timeoutSeconds: 20, intervalMilliseconds: 10 },
+    );
+  }
+
+  /** Lets a frozen member go on. */
+  async thaw(pod: string): Promise<void> {
+    await signalProcess(this.#member(pod).process, 'SIGCONT');
+  }
+
+  /** Ends a member at once, as a power failure would. */
+  async kill(pod: string): Promise<void> {
+    await killProcess(this.#member(pod).process);
   }
 
   /** Read transactions that are open on a member's file: one more for every snapshot that it streams. */

@@ -1,5 +1,10 @@
 import { once } from 'node:events';
-import { connect as connectHttp2, createSecureServer, type ServerHttp2Stream } from 'node:http2';
+import {
+  connect as connectHttp2,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { issueCertificate } from './certificates.ts';
@@ -21,13 +26,18 @@ export async function startTamperingProxy(etcd: SecureEtcd, pod: string, offsetB
   });
   const own = issueCertificate(etcd.authority, { commonName: 'proxy', dnsNames: ['localhost'] });
   const server = createSecureServer({ cert: own.certificate, key: own.key });
-  server.on('stream', (client: ServerHttp2Stream, { ':path': path = '', ':authority': _, ...headers }) => {
-    const call = upstream.request({ ...headers, ':path': path, te: 'trailers' });
+  server.on('stream', (client: ServerHttp2Stream, { ':path': path = '', ':method': method }) => {
+    const call = upstream.request({
+      ':method': method,
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
     call.on('response', (answer) => {
       client.respond(answer, { waitForTrailers: true });
     });
-    let trailers = {};
-    call.on('trailers', (sent) => (trailers = sent));
+    let trailers: IncomingHttpHeaders = {};
+    call.on('trailers', (sent: IncomingHttpHeaders) => (trailers = sent));
     client.on('wantTrailers', () => {
       client.sendTrailers(trailers);
     });

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
+import { addAbortSignal } from 'node:stream';
 import { constants, createZstdCompress, type ZstdCompress, type ZstdOptions } from 'node:zlib';
 import { DatastoreError } from '../../domain/errors.ts';
 import { SnapshotCheck, type CheckedStream } from './snapshot-check.ts';
 import type { SnapshotChunk } from './wire/messages.ts';
 
-/** A member as far as streaming needs it: an EtcdClient. */
+/** A member as far as streaming needs it: an EtcdClient. A chunk is good until the next one is asked for. */
 export interface SnapshotSource {
   snapshot(options: { readonly signal: AbortSignal }): AsyncIterable<SnapshotChunk>;
 }
@@ -36,9 +36,8 @@ export interface StreamedSnapshot extends CheckedStream {
 const BATCH_BYTES = 512 * 1024;
 
 // Level 1 keeps up with the stream on one core; its ratio on Kubernetes objects is near that of the default, 3.
-const COMPRESSION: ZstdOptions & { readonly writableHighWaterMark: number } = {
+const COMPRESSION: ZstdOptions = {
   chunkSize: BATCH_BYTES,
-  writableHighWaterMark: 2 * BATCH_BYTES,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 
@@ -52,7 +51,7 @@ export async function streamSnapshot(
   sink: SnapshotSink,
   options: StreamOptions,
 ): Promise<StreamedSnapshot> {
-  const compressor = createZstdCompress(COMPRESSION);
+  const compressor = addAbortSignal(options.signal, createZstdCompress(COMPRESSION));
   const writing = writeAll(compressor, sink);
   // Its failure surfaces through the compressor, which it destroys with it.
   writing.catch(() => undefined);
@@ -75,31 +74,57 @@ async function readAll(
 ): Promise<CheckedStream> {
   const check = new SnapshotCheck(name);
   const watchdog = new Watchdog(name, watchdogMilliseconds);
-  let batch: Buffer[] = [];
-  let batchBytes = 0;
-  const flush = async (): Promise<void> => {
-    const bytes = Buffer.concat(batch, batchBytes);
-    batch = [];
-    batchBytes = 0;
-    onProgress?.(check.receivedBytes, check.sizeBytes);
-    if (compressor.errored !== null) throw compressor.errored;
-    if (!compressor.write(bytes)) await once(compressor, 'drain', { signal });
-  };
+  const batches = new Batches(compressor);
   try {
     for await (const chunk of member.snapshot({ signal: AbortSignal.any([signal, watchdog.signal]) })) {
       watchdog.pause();
       check.accept(chunk);
-      batch.push(chunk.blob);
-      batchBytes += chunk.blob.length;
-      if (batchBytes >= BATCH_BYTES) await flush();
+      await batches.add(chunk.blob);
+      onProgress?.(check.receivedBytes, check.sizeBytes);
       watchdog.resume();
     }
     watchdog.pause();
     const checked = check.finish();
-    await flush();
+    await batches.flush();
     return checked;
   } finally {
     watchdog.stop();
+  }
+}
+
+/** Hands chunks to the compressor in batches, in the same two pieces of memory: one is compressed while the other fills. */
+class Batches {
+  readonly #compressor: ZstdCompress;
+  #filling = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  #other = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  #filledBytes = 0;
+  #compressing: Promise<void> = Promise.resolve();
+
+  constructor(compressor: ZstdCompress) {
+    this.#compressor = compressor;
+  }
+
+  async add(chunk: Buffer): Promise<void> {
+    for (let offset = 0; offset < chunk.length;) {
+      const taken = chunk.copy(this.#filling, this.#filledBytes, offset);
+      offset += taken;
+      this.#filledBytes += taken;
+      if (this.#filledBytes === BATCH_BYTES) await this.flush();
+    }
+  }
+
+  /** Throws what has broken the compressor, which is also how the error of a sink arrives here. */
+  async flush(): Promise<void> {
+    await this.#compressing;
+    if (this.#compressor.errored !== null) throw this.#compressor.errored;
+    const batch = this.#filling.subarray(0, this.#filledBytes);
+    this.#compressing = new Promise((resolve) => {
+      this.#compressor.write(batch, () => {
+        resolve();
+      });
+    });
+    [this.#filling, this.#other] = [this.#other, this.#filling];
+    this.#filledBytes = 0;
   }
 }
 

@@ -1,8 +1,16 @@
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 
-const GROUP = 'cluster.x-k8s.io';
-const KINDS = ['Cluster', 'MachineDeployment', 'MachineSet', 'Machine', 'MachineHealthCheck'];
+export const CLUSTER_API_GROUP = 'cluster.x-k8s.io';
+/** The kinds of Cluster API that are captured, and what RBAC calls them. */
+export const CLUSTER_API_RESOURCES = {
+  Cluster: 'clusters',
+  MachineDeployment: 'machinedeployments',
+  MachineSet: 'machinesets',
+  Machine: 'machines',
+  MachineHealthCheck: 'machinehealthchecks',
+};
+const KINDS = Object.keys(CLUSTER_API_RESOURCES);
 
 interface InfrastructureReference {
   readonly kind: string;
@@ -23,7 +31,7 @@ export async function captureClusterApiObjects(
   namespace: string,
   missing: string[],
 ): Promise<KubernetesObject[]> {
-  const apiVersion = await api.preferredVersion(GROUP);
+  const apiVersion = await api.preferredVersion(CLUSTER_API_GROUP);
   if (apiVersion === undefined) return [];
   const served = await Promise.all(KINDS.map(async (kind) => ((await api.servesKind(apiVersion, kind)) ? [kind] : [])));
   const objects = (await Promise.all(served.flat().map((kind) => api.list(apiVersion, kind, { namespace })))).flat();

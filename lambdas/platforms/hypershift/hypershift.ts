@@ -1,4 +1,5 @@
 import type { Platform } from '../platform.ts';
+import { CLUSTER_API_GROUP, CLUSTER_API_RESOURCES } from './cluster-api.ts';
 import { describeEtcds } from './etcd.ts';
 import {
   completedVersion,
@@ -17,7 +18,8 @@ export const hypershift: Platform = {
   backupPermissions: [
     { apiGroups: ['hypershift.openshift.io'], resources: ['hostedclusters'], verbs: ['get', 'list'] },
     { apiGroups: ['hypershift.openshift.io'], resources: ['nodepools'], verbs: ['list'] },
-    { apiGroups: ['cluster.x-k8s.io'], resources: ['*'], verbs: ['list'] },
+    { apiGroups: [CLUSTER_API_GROUP], resources: Object.values(CLUSTER_API_RESOURCES), verbs: ['list'] },
+    // Which kinds these are depends on the provider.
     { apiGroups: ['infrastructure.cluster.x-k8s.io'], resources: ['*'], verbs: ['get'] },
     { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['get'] },
     { apiGroups: [''], resources: ['pods'], verbs: ['list'] },

@@ -16,7 +16,7 @@ export interface MeasuredEtcd {
 export async function measure(work: (etcd: MeasuredEtcd) => Promise<void>): Promise<void> {
   const controlPlane = parseControlPlaneName(process.argv[2] ?? '');
   const { signal } = new AbortController();
-  const ports = openPorts(loadConfiguration(undefined, process.cwd()), () => undefined, signal);
+  const ports = await openPorts(loadConfiguration(undefined, process.cwd()), () => undefined, signal);
   try {
     const cluster = await ports.connect(controlPlane.managementCluster);
     const [workload] = (await platforms.hypershift.describe(cluster.api, controlPlane)).datastores;

@@ -1,21 +1,13 @@
 import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { SecureContextOptions } from 'node:tls';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { parseKubeconfig } from '../kubeconfig.ts';
 import type { KubeObject, Resource } from './resources.ts';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
-const kubeconfigSchema = z.object({
-  clusters: z.tuple([z.object({ cluster: z.object({ server: z.url(), 'certificate-authority-data': z.base64() }) })]),
-  users: z.tuple([
-    z.object({ user: z.object({ 'client-certificate-data': z.base64(), 'client-key-data': z.base64() }) }),
-  ]),
-});
-
 /** The API server answered, but not with success. */
-export class ApiError extends Error {
+class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
 
@@ -45,11 +37,8 @@ export class KubeApi {
 
   /** With a kubeconfig as the test bed and the twin write them: one context, a client certificate, all embedded. */
   static connect(kubeconfig: string): KubeApi {
-    const { clusters, users } = kubeconfigSchema.parse(parse(kubeconfig));
-    const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
-    const { 'client-certificate-data': certificate, 'client-key-data': key } = users[0].user;
-    const decode = (text: string): Buffer => Buffer.from(text, 'base64');
-    return new KubeApi(server, { ca: decode(ca), cert: decode(certificate), key: decode(key) });
+    const { server, ...credentials } = parseKubeconfig(kubeconfig);
+    return new KubeApi(server, credentials);
   }
 
   close(): void {

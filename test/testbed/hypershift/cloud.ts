@@ -3,7 +3,7 @@ import { OPERATOR_NAMESPACE } from './names.ts';
 import { CONFIG_MAP } from './resources.ts';
 
 /** ConfigMap in the operator's namespace that stands for the cloud: instance id to its state. */
-export const INSTANCES = 'aws-instances';
+const INSTANCES = 'aws-instances';
 export type InstanceState = 'running' | 'terminated';
 
 /** Notes what became of an instance: what a test asks to learn whether a deletion reached the workers. */

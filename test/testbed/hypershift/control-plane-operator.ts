@@ -3,7 +3,7 @@ import { API_PORT, reconcileControlPlane } from './control-plane-workload.ts';
 import { converge, ownedMetadata, type Holdings } from './converge.ts';
 import { encryptionConfiguration } from './encryption.ts';
 import { reconcileEtcd } from './etcd-workload.ts';
-import { Pki, secretText } from './pki.ts';
+import { encode, Pki, secretText } from './pki.ts';
 import { parseRelease } from './release.ts';
 import { SECRET, SERVICE, type ControlPlaneObject, type SecretObject } from './resources.ts';
 import { controlPlaneLeaves, etcdNames } from './signers.ts';
@@ -106,6 +106,6 @@ export function publishedSecrets(hostedCluster: ControlPlaneObject, holdings: Ho
     const text = secretText(holdings.secrets.get(from), key);
     if (text === '') return [];
     const metadata = ownedMetadata(hostedCluster, namespace, `${name}-${from}`);
-    return [{ apiVersion: 'v1', kind: 'Secret', metadata, data: { [key]: Buffer.from(text).toString('base64') } }];
+    return [{ apiVersion: 'v1', kind: 'Secret', metadata, data: { [key]: encode(text) } }];
   });
 }

@@ -19,7 +19,7 @@ export const ETCD_METRICS_PORT = 2382;
 const QUOTA_BYTES = 8 * 1024 ** 3;
 const DEFAULT_VOLUME_SIZE = '8Gi';
 
-export interface EtcdPlan {
+interface EtcdPlan {
   readonly names: EtcdNames;
   readonly members: number;
   readonly version: EtcdVersion;

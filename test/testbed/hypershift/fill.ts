@@ -4,7 +4,7 @@ import { EtcdWriter, type WriteOperation, type WriterTls } from './etcd-writer.t
 import type { HostedCluster } from './hosted-cluster.ts';
 
 /** An etcd that can be filled: how its etcdctl is run against every member, and what lets a client in. */
-export interface FillTarget {
+interface FillTarget {
   readonly tls?: WriterTls;
   readonly etcdctl: (args: readonly string[]) => Promise<string>;
 }
@@ -133,7 +133,7 @@ async function compactAndDefragment(target: FillTarget): Promise<void> {
 }
 
 /** Fills an etcd with seeded content; the database file of every member is at least `databaseBytes` afterwards. */
-export async function fillEtcd(target: FillTarget, options: FillOptions): Promise<void> {
+async function fillEtcd(target: FillTarget, options: FillOptions): Promise<void> {
   const { databaseBytes, seed, prefix = '/fill/', tombstones = 0, leases = 0, compact = false } = options;
   let status = await readStatus(target);
   const writer = await EtcdWriter.connect(status.leaderUrl, target.tls);

@@ -37,7 +37,13 @@ async function withIdentity(api: KubeApi, cluster: ControlPlaneObject): Promise<
   return api.patch(HOSTED_CLUSTER, cluster, { spec });
 }
 
-function conditions(cluster: ControlPlaneObject, holdings: Holdings, paused: boolean): ConditionPlan[] {
+/** When a pass takes place, and why the one before it failed, if it did. */
+export interface Pass {
+  readonly now: Date;
+  readonly lastError: string | undefined;
+}
+
+function conditions(cluster: ControlPlaneObject, holdings: Holdings, { now, lastError }: Pass): ConditionPlan[] {
   const condition = (type: string, holds: boolean, reason: string, otherwise: string): ConditionPlan => ({
     type,
     status: holds ? 'True' : 'False',
@@ -51,20 +57,23 @@ function conditions(cluster: ControlPlaneObject, holdings: Holdings, paused: boo
     condition('KubeAPIServerAvailable', apiServer, 'AsExpected', 'WaitingForAvailable'),
     condition('Available', etcd && apiServer, 'AsExpected', 'ComponentsUnavailable'),
     condition('InfrastructureReady', holdings.services.has('kube-apiserver'), 'AsExpected', 'WaitingForInfrastructure'),
-    condition('ReconciliationActive', !paused, 'AsExpected', 'ReconciliationPaused'),
-    condition('ReconciliationSucceeded', true, 'ReconciliatonSucceeded', 'ReconciliationError'),
+    condition('ReconciliationActive', !isPaused(cluster, now), 'AsExpected', 'ReconciliationPaused'),
+    {
+      ...condition('ReconciliationSucceeded', lastError === undefined, 'AsExpected', 'ReconciliationError'),
+      message: lastError ?? '',
+    },
   ];
 }
 
-async function writeStatus(api: KubeApi, cluster: ControlPlaneObject, holdings: Holdings, now: Date): Promise<void> {
+async function writeStatus(api: KubeApi, cluster: ControlPlaneObject, holdings: Holdings, pass: Pass): Promise<void> {
   const { name, generation = 0 } = cluster.metadata;
   const { version } = parseRelease(cluster.spec.release.image);
-  const plans = conditions(cluster, holdings, isPaused(cluster, now));
+  const plans = conditions(cluster, holdings, pass);
   const available = plans.some(({ type, status }) => type === 'Available' && status === 'True');
   const state = available ? 'Completed' : 'Partial';
   const { secretEncryption } = cluster.spec;
   const desired = {
-    conditions: transition(cluster.status?.conditions, plans, now, generation),
+    conditions: transition(cluster.status?.conditions, plans, pass.now, generation),
     version: {
       desired: { image: cluster.spec.release.image, version },
       history: [{ state, version, image: cluster.spec.release.image }],
@@ -141,7 +150,7 @@ export async function reconcileHostedCluster(
   api: KubeApi,
   cluster: ControlPlaneObject,
   pools: readonly NodePoolObject[],
-  now: Date,
+  pass: Pass,
 ): Promise<void> {
   const namespace = controlPlaneNamespace(cluster.metadata.namespace ?? '', cluster.metadata.name);
   if (cluster.metadata.deletionTimestamp !== undefined) {
@@ -150,8 +159,8 @@ export async function reconcileHostedCluster(
   }
   const current = await withIdentity(api, await withFinalizer(api, cluster));
   const holdings = await readHoldings(api, namespace);
-  await writeStatus(api, current, holdings, now);
-  if (isPaused(current, now)) {
+  await writeStatus(api, current, holdings, pass);
+  if (isPaused(current, pass.now)) {
     const copy = await api.get(HOSTED_CONTROL_PLANE, namespace, current.metadata.name);
     const { pausedUntil } = current.spec;
     if (copy !== undefined && copy.spec.pausedUntil !== pausedUntil)

@@ -62,6 +62,10 @@ export class HostedCluster {
     this.controlPlaneNamespace = controlPlaneNamespace(namespace, name);
   }
 
+  async exists(): Promise<boolean> {
+    return this.#withApi(async (api) => (await api.get(HOSTED_CLUSTER, this.namespace, this.name)) !== undefined);
+  }
+
   /** Of the hosted cluster's administrator, as people get it. */
   async kubeconfig(): Promise<string> {
     return this.#withApi(async (api) => {

@@ -49,18 +49,22 @@ class Bell {
   }
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 function log(what: string, error: unknown): void {
-  process.stderr.write(
-    `${new Date().toISOString()} ${what}: ${error instanceof Error ? error.message : String(error)}\n`,
-  );
+  process.stderr.write(`${new Date().toISOString()} ${what}: ${messageOf(error)}\n`);
 }
 
 /** An error of one object must not keep the others waiting; the next pass tries again. */
-async function attempt(what: KubeObject, work: () => Promise<void>): Promise<void> {
+async function attempt(what: KubeObject, work: () => Promise<void>): Promise<string | undefined> {
   try {
     await work();
+    return undefined;
   } catch (error) {
     log(`${what.kind} ${what.metadata.namespace ?? ''}/${what.metadata.name}`, error);
+    return messageOf(error);
   }
 }
 
@@ -69,15 +73,17 @@ async function ensureOperatorNamespace(api: KubeApi): Promise<void> {
   await api.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: OPERATOR_NAMESPACE } });
 }
 
-async function pass(api: KubeApi): Promise<void> {
+/** `errors` carries why the last pass over a HostedCluster failed, by its uid. */
+async function pass(api: KubeApi, errors: Map<string, string | undefined>): Promise<void> {
   const [clusters, pools] = await Promise.all([api.list(HOSTED_CLUSTER), api.list(NODE_POOL)]);
   if (clusters.length > 0) await ensureOperatorNamespace(api);
   for (const cluster of clusters) {
-    const { name, namespace } = cluster.metadata;
+    const { name, namespace, uid = '' } = cluster.metadata;
     const own = pools.filter(({ spec, metadata }) => spec.clusterName === name && metadata.namespace === namespace);
-    await attempt(cluster, async () => {
-      await reconcileHostedCluster(api, cluster, own, new Date());
+    const error = await attempt(cluster, async () => {
+      await reconcileHostedCluster(api, cluster, own, { now: new Date(), lastError: errors.get(uid) });
     });
+    errors.set(uid, error);
     await attempt(cluster, async () => {
       const controlPlane = controlPlaneNamespace(namespace ?? '', name);
       await settleDeletions(api, controlPlane);
@@ -116,9 +122,10 @@ async function run(kubeconfigPath: string): Promise<void> {
       await sleep(REOPEN_WATCH_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   });
+  const errors = new Map<string, string | undefined>();
   while (!stop.signal.aborted) {
     try {
-      await pass(api);
+      await pass(api, errors);
     } catch (error) {
       log('pass', error);
     }

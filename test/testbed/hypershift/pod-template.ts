@@ -1,12 +1,12 @@
 import type { PodTemplate, Volume, VolumeMount } from './resources.ts';
 
 /** Secrets and ConfigMaps that a container sees as directories: name to path. */
-export interface Mounts {
+interface Mounts {
   readonly secrets: Readonly<Record<string, string>>;
   readonly configMaps?: Readonly<Record<string, string>>;
 }
 
-export interface ProbePlan {
+interface ProbePlan {
   readonly path: string;
   readonly port: number;
   readonly scheme: 'HTTP' | 'HTTPS';

@@ -49,7 +49,7 @@ export interface NameReference {
   name: string;
 }
 
-export interface ControlPlaneSpec {
+interface ControlPlaneSpec {
   infraID?: string;
   clusterID?: string;
   issuerURL?: string;

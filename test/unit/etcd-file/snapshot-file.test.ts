@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { encodeProtobuf } from '../../../lambdas/datastores/etcd/wire/protobuf.ts';
 import { readSnapshotFile } from '../../../lambdas/datastores/etcd/file/snapshot-file.ts';
@@ -7,6 +7,9 @@ import { seed } from '../../suite/seed.ts';
 import { type BucketContents, writeBoltFile } from './bolt-writer.ts';
 import { crcBitByBit, entriesOf, etcdBuckets, revisionKey } from './history.ts';
 import { hashedBytes, temporaryFiles, withTrailer } from './snapshot-fixture.ts';
+
+// Properties take seconds where other suites run beside them.
+jest.setTimeout(60_000);
 
 const write = temporaryFiles();
 

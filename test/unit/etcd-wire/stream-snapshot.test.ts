@@ -72,6 +72,22 @@ describe('streaming a snapshot', () => {
     });
   });
 
+  it('stores what a member gives in memory that it uses again', async () => {
+    const bytes = database(40 * CHUNK_BYTES);
+    const memory = Buffer.alloc(CHUNK_BYTES);
+    const reusing: SnapshotSource = {
+      snapshot: async function* () {
+        for (const { blob, ...rest } of messages(bytes)) {
+          blob.copy(memory);
+          yield await Promise.resolve({ ...rest, blob: memory.subarray(0, blob.length) });
+        }
+      },
+    };
+    const sink = new Sink();
+    await streamSnapshot(reusing, sink, options());
+    expect(zstdDecompressSync(sink.bytes).equals(Buffer.concat([bytes, digest(bytes)]))).toBe(true);
+  });
+
   it('accepts a trailer that comes with the last bytes or in pieces', async () => {
     const bytes = database(8192);
     const trailer = digest(bytes);

@@ -1,6 +1,7 @@
 import { Uint32Column } from './uint32-column.ts';
 
 const { imul } = Math;
+const LANES = 3;
 const FIRST_SLOTS = 1 << 12;
 
 /**
@@ -9,10 +10,9 @@ const FIRST_SLOTS = 1 << 12;
  * nobody can prepare keys that collide; among a million keys the chance of a collision is below 10^-16.
  */
 export class KeyIndex {
-  readonly #seeds = crypto.getRandomValues(new Int32Array(3));
-  readonly #first = new Uint32Column();
-  readonly #second = new Uint32Column();
-  readonly #third = new Uint32Column();
+  readonly #seeds = crypto.getRandomValues(new Int32Array(LANES));
+  /** Three words a key, side by side because they are looked at together. */
+  readonly #fingerprints = new Uint32Column();
   /** Open addressing with linear steps; 0 is vacant, else a key's number + 1. */
   #slots = new Uint32Array(FIRST_SLOTS);
   #a = 0;
@@ -21,7 +21,7 @@ export class KeyIndex {
 
   /** How many distinct strings were seen. */
   get size(): number {
-    return this.#first.length;
+    return this.#fingerprints.length / LANES;
   }
 
   /** The number of the string between `start` and `end`; a new string gets the next one. */
@@ -36,14 +36,19 @@ export class KeyIndex {
   }
 
   #isFingerprintOf(key: number): boolean {
-    return this.#first.get(key) === this.#a && this.#second.get(key) === this.#b && this.#third.get(key) === this.#c;
+    const at = key * LANES;
+    return (
+      this.#fingerprints.get(at) === this.#a &&
+      this.#fingerprints.get(at + 1) === this.#b &&
+      this.#fingerprints.get(at + 2) === this.#c
+    );
   }
 
   #insert(slot: number): number {
     const key = this.size;
-    this.#first.push(this.#a);
-    this.#second.push(this.#b);
-    this.#third.push(this.#c);
+    this.#fingerprints.push(this.#a);
+    this.#fingerprints.push(this.#b);
+    this.#fingerprints.push(this.#c);
     this.#slots[slot] = key + 1;
     if (this.size > this.#slots.length / 2) this.#spread();
     return key;
@@ -53,7 +58,7 @@ export class KeyIndex {
     const slots = new Uint32Array(this.#slots.length * 2);
     const mask = slots.length - 1;
     for (let key = 0; key < this.size; key += 1) {
-      let slot = this.#first.get(key) & mask;
+      let slot = this.#fingerprints.get(key * LANES) & mask;
       while (slots[slot] !== 0) slot = (slot + 1) & mask;
       slots[slot] = key + 1;
     }

@@ -1,6 +1,6 @@
 import type { KeyspaceHash } from '../../../domain/snapshot-facts.ts';
 import { Bitmap } from './bitmap.ts';
-import { updateRegister } from './crc32c.ts';
+import { INITIAL_REGISTER, updateRegister } from './crc32c.ts';
 import { KeyIndex } from './key-index.ts';
 import { hashRuns } from './keyspace-hash.ts';
 import { ProtobufFields } from './protobuf-fields.ts';
@@ -37,11 +37,11 @@ export class KeyspaceScan {
   readonly entry: ScannedEntry = { key: 0, keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0 };
   /** Main revision of the last entry, 0 before the first. */
   lastRevision = 0;
-  /** CRC over every entry so far, continuing the register that the scan began with. */
-  register: number;
+  /** CRC over every entry so far. */
+  register = INITIAL_REGISTER;
   readonly #compactRevision: number;
   readonly #revision: number;
-  readonly #startRegister: number;
+  #startRegister = INITIAL_REGISTER;
   readonly #keys = new KeyIndex();
   readonly #fields = new ProtobufFields();
   readonly #states = new Uint32Column();
@@ -50,15 +50,18 @@ export class KeyspaceScan {
   readonly #registers = new Uint32Column();
   readonly #lengths = new Uint32Column();
   #laterBytes = 0;
-  #laterRegister: number;
+  #laterRegister = INITIAL_REGISTER;
 
   /** `revision` is the newest that counts for liveness and HashKV; entries after it are only summed up. */
-  constructor(register: number, compactRevision: number, revision = Infinity) {
-    this.register = register;
-    this.#startRegister = register;
-    this.#laterRegister = register;
+  constructor(compactRevision: number, revision = Infinity) {
     this.#compactRevision = compactRevision;
     this.#revision = revision;
+  }
+
+  /** Lets the CRC continue a register, before the first entry. */
+  begin(register: number): void {
+    this.register = register;
+    this.#startRegister = register;
   }
 
   /** Adds the entry `index` of a leaf. True when it set a key's value, whose place `entry` then tells. */

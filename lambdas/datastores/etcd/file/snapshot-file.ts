@@ -63,7 +63,7 @@ export async function hashKeyspace(
     const ledger = file.ledger();
     const buckets = bucketsOf(file, ledger);
     const compacted = readCompactRevision(file, buckets);
-    const scan = new KeyspaceScan(INITIAL_REGISTER, compactRevision, revision);
+    const scan = new KeyspaceScan(compactRevision, revision);
     for (const leaf of leavesOf(file, bucketNamed(file, buckets, KEY_BUCKET), ledger)) {
       file.onPage(leaf.id, () => {
         for (let index = 0; index < leaf.count; index += 1) scan.add(leaf, index);
@@ -90,12 +90,12 @@ async function readContents(file: BoltFile, pacer: Pacer): Promise<Omit<Snapshot
   const compactRevision = readCompactRevision(file, buckets);
   const records = new EtcdRecords();
   const inventory = new KeyInventory();
-  let scan = new KeyspaceScan(INITIAL_REGISTER, compactRevision);
+  const scan = new KeyspaceScan(compactRevision);
   let register = INITIAL_REGISTER;
   for (const bucket of buckets) {
     register = updateWithName(register, bucket.name);
     const isKeyspace = bucket.name === KEY_BUCKET;
-    if (isKeyspace) scan = new KeyspaceScan(register, compactRevision);
+    if (isKeyspace) scan.begin(register);
     for (const leaf of leavesOf(file, bucket, ledger)) {
       file.onPage(leaf.id, () => {
         for (let index = 0; index < leaf.count; index += 1) {

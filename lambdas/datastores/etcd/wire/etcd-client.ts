@@ -82,7 +82,7 @@ export class EtcdClient {
   }
 
   /**
-   * The database and its 32-byte trailer in messages of 32 KiB. The member holds a read transaction, and its file grows,
+   * The database and its 32-byte trailer in messages of 32 KiB, each good until the next one is asked for. The member holds a read transaction, and its file grows,
    * until the last message is read or the loop is left; both end it at once.
    */
   async *snapshot(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<SnapshotChunk, void, undefined> {

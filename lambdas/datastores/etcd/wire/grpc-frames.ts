@@ -17,52 +17,60 @@ export function encodeFrame(message: Uint8Array): Buffer {
 
 /**
  * Takes messages out of the bytes of a stream, however they are cut. A message that lies in one piece is a view into it;
- * only one that spans pieces is copied, once.
+ * one that spans pieces is put together in memory that is used again. Either is good until the next one is asked for.
  */
 export class FrameReader {
-  #pieces: Buffer[] = [];
-  #bytes = 0;
+  #unfinished = Buffer.alloc(HEADER_BYTES);
+  #unfinishedBytes = 0;
 
-  /** Adds a piece and returns the messages that are complete now. */
-  push(piece: Buffer): Buffer[] {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    const messages: Buffer[] = [];
-    while (this.#bytes >= HEADER_BYTES) {
-      const header = this.#peek(HEADER_BYTES);
-      const length = header.readUInt32BE(1);
-      if (header[0] !== 0) throw new GrpcFrameError('a message is compressed although that was not offered');
-      if (length > LARGEST_MESSAGE_BYTES) throw new GrpcFrameError('a message is longer than etcd ever sends');
-      if (this.#bytes < HEADER_BYTES + length) break;
-      const frame = this.#take(HEADER_BYTES + length);
-      messages.push(frame.subarray(HEADER_BYTES));
+  /** Adds a piece and yields the messages that are complete now; all of them have to be taken. */
+  *push(piece: Buffer): Generator<Buffer, void, undefined> {
+    let offset = 0;
+    if (this.#unfinishedBytes > 0) {
+      if (this.#unfinishedBytes < HEADER_BYTES) offset += this.#finish(piece, offset, HEADER_BYTES);
+      if (this.#unfinishedBytes < HEADER_BYTES) return;
+      const frameBytes = frameLength(this.#unfinished, 0);
+      offset += this.#finish(piece, offset, frameBytes);
+      if (this.#unfinishedBytes < frameBytes) return;
+      this.#unfinishedBytes = 0;
+      yield this.#unfinished.subarray(HEADER_BYTES, frameBytes);
     }
-    return messages;
+    while (piece.length - offset >= HEADER_BYTES) {
+      const end = offset + frameLength(piece, offset);
+      if (end > piece.length) break;
+      yield piece.subarray(offset + HEADER_BYTES, end);
+      offset = end;
+    }
+    this.#finish(piece, offset, piece.length - offset);
   }
 
   /** Whether the stream may end here: nothing of an unfinished message is left. */
   get isEmpty(): boolean {
-    return this.#bytes === 0;
+    return this.#unfinishedBytes === 0;
   }
 
-  /** The first bytes in one piece; they stay. */
-  #peek(count: number): Buffer {
-    const [first] = this.#pieces;
-    if (first === undefined || first.length < count) this.#pieces = [Buffer.concat(this.#pieces)];
-    return (this.#pieces[0] ?? Buffer.alloc(0)).subarray(0, count);
-  }
-
-  #take(count: number): Buffer {
-    const taken: Buffer[] = [];
-    let left = count;
-    while (left > 0) {
-      const piece = this.#pieces.shift() ?? Buffer.alloc(0);
-      taken.push(piece.subarray(0, left));
-      if (piece.length > left) this.#pieces.unshift(piece.subarray(left));
-      left -= Math.min(left, piece.length);
+  /** Adds to the unfinished message until it has `wantedBytes`; gives how many bytes of the piece that took. */
+  #finish(piece: Buffer, offset: number, wantedBytes: number): number {
+    if (this.#unfinished.length < wantedBytes) {
+      const larger = Buffer.allocUnsafe(wantedBytes);
+      this.#unfinished.copy(larger, 0, 0, this.#unfinishedBytes);
+      this.#unfinished = larger;
     }
-    this.#bytes -= count;
-    const [only] = taken;
-    return taken.length === 1 && only !== undefined ? only : Buffer.concat(taken, count);
+    const taken = piece.copy(
+      this.#unfinished,
+      this.#unfinishedBytes,
+      offset,
+      offset + wantedBytes - this.#unfinishedBytes,
+    );
+    this.#unfinishedBytes += taken;
+    return taken;
   }
+}
+
+/** Length of the frame whose header is at `offset`, header included. */
+function frameLength(bytes: Buffer, offset: number): number {
+  const messageBytes = bytes.readUInt32BE(offset + 1);
+  if (bytes[offset] !== 0) throw new GrpcFrameError('a message is compressed although that was not offered');
+  if (messageBytes > LARGEST_MESSAGE_BYTES) throw new GrpcFrameError('a message is longer than etcd ever sends');
+  return HEADER_BYTES + messageBytes;
 }

@@ -47,8 +47,10 @@ export interface SnapshotChunk {
   readonly version: string;
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** Every request but HashKV's: all its fields have their defaults. */
-export const EMPTY_REQUEST = Buffer.alloc(0);
+export const EMPTY_REQUEST = NO_BYTES;
 
 /** HashKVRequest. */
 export function encodeHashKVRequest(revision: number): Buffer {
@@ -129,7 +131,8 @@ class Fields {
   }
 
   bytes(number: number): Buffer {
-    return this.#all(number)[0] ?? Buffer.alloc(0);
+    for (const field of this.#fields) if (field.number === number && 'bytes' in field) return field.bytes;
+    return NO_BYTES;
   }
 
   text(number: number): string {
