@@ -20,7 +20,7 @@ export async function list(ports: Ports, controlPlane: string | undefined): Prom
 }
 
 /** What every listing says of a recovery point. */
-export function summary(point: CataloguedPoint | UnreadablePoint): Record<string, unknown> {
+function summary(point: CataloguedPoint | UnreadablePoint): Record<string, unknown> {
   const { id, controlPlane, platform } = point.address;
   const where = { id, controlPlane: formatControlPlaneName(controlPlane), platform };
   if ('error' in point) return { ...where, verdict: 'unreadable', message: point.error.message };

@@ -9,8 +9,7 @@ const MANIFEST_VERSION = 1;
 const RECOVERY_POINT_REASONS = ['scheduled', 'on-demand', 'safety', 'final', 'imported'] as const;
 
 /** What is known about a recovery point, weakest first. */
-export const PROOF_KINDS = ['stream', 'structure', 'live', 'rehearsal'] as const;
-export type ProofKind = (typeof PROOF_KINDS)[number];
+const PROOF_KINDS = ['stream', 'structure', 'live', 'rehearsal'] as const;
 
 const revision = z.int().nonnegative();
 const byteCount = z.int().nonnegative();

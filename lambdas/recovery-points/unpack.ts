@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, type Readable, Transform, type Writable } from 'node:stream';
+import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { ConfigurationError, CorruptSnapshotError, LifeboatError } from '../domain/errors.ts';
@@ -53,7 +53,8 @@ export async function unpack(
     );
   } catch (error) {
     if (error instanceof LifeboatError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error;
-    if (String((error as NodeJS.ErrnoException).code).startsWith('ZSTD')) {
+    // ZSTD_error_… for bytes that are wrong, Z_BUF_ERROR for bytes that are missing.
+    if (/^Z(STD)?_/.test(String((error as NodeJS.ErrnoException).code))) {
       throw wrong(store, object, 'does not unpack', error);
     }
     throw error;
@@ -71,9 +72,15 @@ export async function unpack(
 
 /** Unpacks a small object into memory. */
 export async function unpackToBuffer(store: ObjectStore, object: PackedObject): Promise<Buffer> {
-  const sink = new PassThrough();
-  const [content] = await Promise.all([collect(sink), unpack(store, object, sink)]);
-  return content;
+  const chunks: Buffer[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  await unpack(store, object, sink);
+  return Buffer.concat(chunks);
 }
 
 /** Hands `use` a path for a file of `sizeBytes` that only this user can read; the file is removed whatever happens. */
@@ -110,10 +117,4 @@ function tap(look: (chunk: Buffer) => void): Transform {
       }
     },
   });
-}
-
-async function collect(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }

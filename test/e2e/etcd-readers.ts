@@ -1,76 +1,78 @@
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
 
-/** What a member's metrics say of snapshots. */
-interface Readers {
-  /** Snapshot calls that have begun and not ended. */
-  readonly streaming: number;
-  /** Read transactions on the database file: while one is open its pages are not used again, and the file grows. */
-  readonly transactions: number;
+/** What a member's metrics say of its database file. */
+interface FileUse {
+  /** While one is open its pages are not used again, and the file grows. Every snapshot under way holds one. */
+  readonly readTransactions: number;
+  /** etcd counts its read transactions anew with each. */
+  readonly commits: number;
 }
 
 /** Watches who reads the database files of a hosted etcd. */
 export class EtcdReaders {
   readonly #hosted: HostedCluster;
-  readonly #members: readonly number[];
-  readonly #baseline: readonly number[];
+  /** Read transactions of each member by itself. */
+  readonly #own: readonly number[];
 
-  private constructor(hosted: HostedCluster, members: readonly number[], baseline: readonly number[]) {
+  private constructor(hosted: HostedCluster, own: readonly number[]) {
     this.#hosted = hosted;
-    this.#members = members;
-    this.#baseline = baseline;
+    this.#own = own;
   }
 
   /** To be called while nobody takes a snapshot. */
   static async of(hosted: HostedCluster): Promise<EtcdReaders> {
-    const members = (await hosted.memberAddresses()).map((_, index) => index);
-    const readers = await Promise.all(members.map((member) => readersOf(hosted, member)));
+    const members = await hosted.memberAddresses();
+    const uses = await Promise.all(members.map((_, member) => readFileUse(hosted, member)));
     return new EtcdReaders(
       hosted,
-      members,
-      readers.map(({ transactions }) => transactions),
+      uses.map(({ readTransactions }) => readTransactions),
     );
   }
 
   /** Number of the member that streams a snapshot just now; waits until there is one. */
   async streamingMember(): Promise<number> {
-    return waitFor(
+    const { member } = await waitFor(
       'a member to stream a snapshot',
       async () => {
-        const readers = await Promise.all(this.#members.map((member) => readersOf(this.#hosted, member)));
-        const member = readers.findIndex(({ streaming }) => streaming > 0);
+        const uses = await Promise.all(this.#own.map((_, member) => readFileUse(this.#hosted, member)));
+        const member = uses.findIndex(({ readTransactions }, index) => readTransactions > (this.#own[index] ?? 0));
         return member >= 0 && { member };
       },
       { timeoutSeconds: 10 },
-    ).then(({ member }) => member);
+    );
+    return member;
   }
 
-  /** Waits until every member has ended every snapshot and reads no more than in the beginning. */
+  /** Waits until every member has counted its readers anew and has none besides its own. */
   async untilReleased(): Promise<void> {
-    await Promise.all(
-      this.#members.map((member) =>
-        waitFor(
-          `etcd-${member} of ${this.#hosted.controlPlaneNamespace} to be released`,
-          async () => {
-            // A member that was killed is not there for a while.
-            const readers = await readersOf(this.#hosted, member).catch(() => undefined);
-            return readers?.streaming === 0 && readers.transactions <= (this.#baseline[member] ?? 0);
-          },
-          { timeoutSeconds: 30, intervalMilliseconds: 100 },
-        ),
-      ),
+    await Promise.all(this.#own.map((own, member) => this.#untilReleased(own, member)));
+  }
+
+  async #untilReleased(own: number, member: number): Promise<void> {
+    let before: FileUse | undefined;
+    await waitFor(
+      `etcd-${member} of ${this.#hosted.controlPlaneNamespace} to be released`,
+      async () => {
+        // A member that was killed does not answer for a while, and counts its commits from zero.
+        const use = await readFileUse(this.#hosted, member).catch(() => undefined);
+        before ??= use;
+        return use !== undefined && use.commits !== before?.commits && use.readTransactions <= own;
+      },
+      { timeoutSeconds: 30, intervalMilliseconds: 100 },
     );
   }
 }
 
-async function readersOf(hosted: HostedCluster, member: number): Promise<Readers> {
+async function readFileUse(hosted: HostedCluster, member: number): Promise<FileUse> {
   const metrics = await hosted.metrics(member);
-  const sum = (name: string) =>
-    [...metrics.matchAll(new RegExp(`^${name}\\{[^}]*grpc_method="Snapshot"[^}]*\\} (\\d+)$`, 'gm'))]
-      .map(([, count]) => Number(count))
-      .reduce((total, count) => total + count, 0);
+  const value = (name: string): number => {
+    const [, number] = new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics) ?? [];
+    if (number === undefined) throw new Error(`etcd-${member} has no metric ${name}`);
+    return Number(number);
+  };
   return {
-    streaming: sum('grpc_server_started_total') - sum('grpc_server_handled_total'),
-    transactions: Number(/^etcd_mvcc_db_open_read_transactions (\d+)$/m.exec(metrics)?.[1]),
+    readTransactions: value('etcd_mvcc_db_open_read_transactions'),
+    commits: value('etcd_disk_backend_commit_duration_seconds_count'),
   };
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { readdir } from 'node:fs/promises';
 import { waitFor } from '../testbed/waiting.ts';
 import { Workspace } from '../suite/lifeboat.ts';
@@ -24,6 +24,11 @@ beforeAll(async () => {
   stage = await buildFaultStage('store-faults', 1);
 }, 300_000);
 afterAll(() => stage.close(), 180_000);
+// What a test that failed has left would fail the others.
+beforeEach(async () => {
+  stage.s3.heal();
+  await stage.aftermath.empty();
+});
 
 describe('a backup into an S3 in trouble', () => {
   it('meets every kind of request that the faults below are made for, and no other', async () => {

@@ -84,7 +84,7 @@ export async function exitOf(child: ChildProcess): Promise<number> {
 }
 
 /** Adds what a program printed to the output that is searched for secrets at the end of the run. */
-export async function capture(text: string): Promise<void> {
+async function capture(text: string): Promise<void> {
   const file = process.env[CAPTURE_VARIABLE];
   if (file !== undefined) await appendFile(file, text);
 }
