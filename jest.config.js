@@ -4,6 +4,8 @@ const suite = (name, extra = {}) => ({
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }] },
+  // See there: under jest, Node's own errors are no instances of Error.
+  setupFiles: ['<rootDir>/test/core-errors.ts'],
   ...extra,
 });
 

@@ -59,6 +59,8 @@ const objectAndFolder: Explanation = [
 const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   CredentialsProviderError: ['no usable AWS credentials were found', ConfigurationError, CREDENTIALS],
   InvalidAccessKeyId: refusedKey('the access key is unknown'),
+  // What versitygw says instead, with 404.
+  XAdminUserNotFound: refusedKey('the access key is unknown'),
   SignatureDoesNotMatch: refusedKey('the secret access key does not belong to the access key'),
   InvalidToken: refusedKey('the session token is not valid'),
   ExpiredToken: refusedKey('the credentials have expired'),

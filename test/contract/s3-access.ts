@@ -6,7 +6,6 @@ import type { S3Limits } from '../../lambdas/store/s3-bucket.ts';
 import { S3Store } from '../../lambdas/store/s3-store.ts';
 import { ensureBinaries } from '../testbed/binaries.ts';
 import { S3Server } from '../testbed/s3.ts';
-import '../core-errors.ts';
 
 /** An S3 for one suite. */
 export interface S3Access {

@@ -104,12 +104,16 @@ describe('a backup with credentials that are no good', () => {
       /kubeconfig .*kubeconfig: cluster\.server is not an https address/,
       /Write https:/,
     ],
-  ])('is refused: %s', async (_, variant, message, remedy) => {
-    const { exitCode, stderr } = await backUpWith(varyKubeconfig(cluster.kubeconfig, variant()));
-    expect(stderr).toMatch(message);
-    expect(stderr).toMatch(remedy);
-    expect(exitCode).toBe(2);
-  }, 60_000);
+  ])(
+    'is refused: %s',
+    async (_, variant, message, remedy) => {
+      const { exitCode, stderr } = await backUpWith(varyKubeconfig(cluster.kubeconfig, variant()));
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(remedy);
+      expect(exitCode).toBe(2);
+    },
+    60_000,
+  );
 
   it('is refused: a kubeconfig that is none', async () => {
     const { exitCode, stderr } = await backUpWith('clusters: [');
@@ -140,24 +144,28 @@ describe('a ServiceAccount', () => {
     expect(await runWith(kubeconfig, ['verify', id, '--live'])).toMatchObject({ exitCode: 0 });
   }, 120_000);
 
-  it.each(permissions)('that may not $verb $resource is told so, and which rule to add', async (missing) => {
-    const { group, resource, verb } = missing;
-    const before = await listed();
-    await account.grant(
-      permissions.filter((permission) => permission !== missing),
-      [missing],
-    );
-    const command = resource === 'hostedclusters' && verb === 'list' ? ['discover'] : ['backup', CONTROL_PLANE];
-    const { exitCode, stdout, stderr } = await runWith(kubeconfig, command);
-    const told = stderr + stdout;
-    const named = resource === '*' ? '[a-z]+' : resource;
-    expect(told).toMatch(new RegExp(`the user in ${kubeconfigPath} may not [a-z ]*\\b${verb}\\b[a-z ]* ${named}`));
-    expect(told).toMatch(
-      new RegExp(`next: +Add this rule .*apiGroups: \\["${group}"\\], resources: \\["${named}"\\].*"${verb}"`),
-    );
-    expect(exitCode).toBe(2);
-    expect(await listed()).toBe(before);
-  }, 60_000);
+  it.each(permissions)(
+    'that may not $verb $resource is told so, and which rule to add',
+    async (missing) => {
+      const { group, resource, verb } = missing;
+      const before = await listed();
+      await account.grant(
+        permissions.filter((permission) => permission !== missing),
+        [missing],
+      );
+      const command = resource === 'hostedclusters' && verb === 'list' ? ['discover'] : ['backup', CONTROL_PLANE];
+      const { exitCode, stdout, stderr } = await runWith(kubeconfig, command);
+      const told = stderr + stdout;
+      const named = resource === '*' ? '[a-z]+' : resource;
+      expect(told).toMatch(new RegExp(`the user in ${kubeconfigPath} may not [a-z ]*\\b${verb}\\b[a-z ]* ${named}`));
+      expect(told).toMatch(
+        new RegExp(`next: +Add this rule .*apiGroups: \\["${group}"\\], resources: \\["${named}"\\].*"${verb}"`),
+      );
+      expect(exitCode).toBe(2);
+      expect(await listed()).toBe(before);
+    },
+    60_000,
+  );
 });
 
 describe('a backup of an etcd that does not know us', () => {
@@ -205,7 +213,9 @@ describe('a backup of an etcd that does not know us', () => {
   it('is refused when the CA is not that of the member', async () => {
     const data = { 'ca.crt': createAuthority('stranger').certificate };
     const { exitCode, stderr } = await backUpWithout(configMap(), () => patch(configMap(), data));
-    expect(stderr).toMatch(/etcd member etcd-0 can't be trusted: its server certificate was not signed by the given CA/);
+    expect(stderr).toMatch(
+      /etcd member etcd-0 can't be trusted: its server certificate was not signed by the given CA/,
+    );
     expect(exitCode).toBe(2);
   }, 60_000);
 

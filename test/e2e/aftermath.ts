@@ -91,7 +91,8 @@ export class Aftermath {
 
   /** Removes every object, as a sweep of orphans would. */
   async empty(): Promise<void> {
-    for (const Key of await this.keys()) await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key }));
+    for (const Key of await this.keys())
+      await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key }));
   }
 
   close(): Promise<void> {

@@ -55,7 +55,10 @@ afterAll(async () => {
 /** Everything that a restore would be given. */
 async function unpackAll(): Promise<Buffer[]> {
   const { address, manifest: told } = await ports.findPoint(manifest.id);
-  const objects = [...told.datastores.map((datastore) => snapshotObject(address, datastore)), identityObject(address, told)];
+  const objects = [
+    ...told.datastores.map((datastore) => snapshotObject(address, datastore)),
+    identityObject(address, told),
+  ];
   return await Promise.all(objects.map((object) => unpackToBuffer(ports.store, object)));
 }
 
@@ -69,7 +72,9 @@ async function judge(): Promise<Verdict> {
       return 'refused';
     }
     const now = await unpackAll();
-    return now.every((bytes, index) => bytes.equals(unpacked[index] ?? Buffer.alloc(0))) ? 'harmless' : 'taken for good';
+    return now.every((bytes, index) => bytes.equals(unpacked[index] ?? Buffer.alloc(0)))
+      ? 'harmless'
+      : 'taken for good';
   } catch (error) {
     if (!(error instanceof LifeboatError)) throw error;
     expect(error.kind).not.toBe('transient');
@@ -101,31 +106,39 @@ describe('a recovery point that is damaged in the store', () => {
     expect(await judge()).toBe('harmless');
   }, 60_000);
 
-  it.each(FILES)('by a flipped bit in %s is refused, or restores the very same', async (file) => {
-    const random = randomNumbers(seed);
-    const counts = new Map<Verdict, number>();
-    for (let flip = 0; flip < FLIPS[file]; flip += 1) {
-      const bit = Math.floor(random() * intact[file].length * 8);
-      const verdict = await judgeDamaged(file, `with bit ${bit} flipped`, async () => {
-        const bytes = Buffer.from(intact[file]);
-        bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-        await writeFile(pathOf(file), bytes);
-      });
-      counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
-    }
-    process.stderr.write(`${file}, ${FLIPS[file]} flipped bits: ${JSON.stringify(Object.fromEntries(counts))}\n`);
-    expect(acceptable(file)).toEqual(expect.arrayContaining([...counts.keys()]));
-    expect(counts.get('harmless') ?? 0).toBeLessThan(FLIPS[file]);
-  }, 600_000);
+  it.each(FILES)(
+    'by a flipped bit in %s is refused, or restores the very same',
+    async (file) => {
+      const random = randomNumbers(seed);
+      const counts = new Map<Verdict, number>();
+      for (let flip = 0; flip < FLIPS[file]; flip += 1) {
+        const bit = Math.floor(random() * intact[file].length * 8);
+        const verdict = await judgeDamaged(file, `with bit ${bit} flipped`, async () => {
+          const bytes = Buffer.from(intact[file]);
+          bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+          await writeFile(pathOf(file), bytes);
+        });
+        counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+      }
+      process.stderr.write(`${file}, ${FLIPS[file]} flipped bits: ${JSON.stringify(Object.fromEntries(counts))}\n`);
+      expect(acceptable(file)).toEqual(expect.arrayContaining([...counts.keys()]));
+      expect(counts.get('harmless') ?? 0).toBeLessThan(FLIPS[file]);
+    },
+    600_000,
+  );
 
-  it.each(FILES)('by the loss of the end of %s is refused, or restores the very same', async (file) => {
-    const random = randomNumbers(seed);
-    const whole = intact[file].length;
-    const lengths = [0, 1, whole - 1, ...Array.from({ length: TRUNCATIONS }, () => Math.floor(random() * whole))];
-    for (const length of lengths) {
-      const what = `cut to ${length} bytes`;
-      const verdict = await judgeDamaged(file, what, () => truncate(pathOf(file), length));
-      expect({ what, accepted: acceptable(file).includes(verdict) }).toEqual({ what, accepted: true });
-    }
-  }, 240_000);
+  it.each(FILES)(
+    'by the loss of the end of %s is refused, or restores the very same',
+    async (file) => {
+      const random = randomNumbers(seed);
+      const whole = intact[file].length;
+      const lengths = [0, 1, whole - 1, ...Array.from({ length: TRUNCATIONS }, () => Math.floor(random() * whole))];
+      for (const length of lengths) {
+        const what = `cut to ${length} bytes`;
+        const verdict = await judgeDamaged(file, what, () => truncate(pathOf(file), length));
+        expect({ what, accepted: acceptable(file).includes(verdict) }).toEqual({ what, accepted: true });
+      }
+    },
+    240_000,
+  );
 });

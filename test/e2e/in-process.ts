@@ -7,6 +7,7 @@ import { platforms } from '../../lambdas/platforms/registry.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
 import { Catalogue } from '../../lambdas/store/catalogue.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
+import '../core-errors.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 
 /** No backup of the suites takes as long; one that hangs ends with an error that is none of ours. */

@@ -68,7 +68,8 @@ export class ServiceAccount {
     });
     await waitFor(
       'the API server to go by the new role',
-      async () => (await this.#allowed([...permissions, ...withheld])).every((is, index) => is === index < permissions.length),
+      async () =>
+        (await this.#allowed([...permissions, ...withheld])).every((is, index) => is === index < permissions.length),
       { timeoutSeconds: 30, intervalMilliseconds: 100 },
     );
   }
@@ -92,9 +93,12 @@ export class ServiceAccount {
       };
     });
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-    const answer = await this.#cluster.kubectl(['create', '--filename', '-', '--output', 'json'], { input });
-    const { items: reviews } = JSON.parse(answer) as { items: { status: { allowed: boolean } }[] };
-    return reviews.map(({ status }) => status.allowed);
+    const output = '--output=jsonpath={.status.allowed}{"\\n"}';
+    const answer = await this.#cluster.kubectl(['create', '--filename', '-', output], { input });
+    return answer
+      .trim()
+      .split('\n')
+      .map((allowed) => allowed === 'true');
   }
 
   async #apply(object: object): Promise<void> {

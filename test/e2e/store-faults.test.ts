@@ -43,32 +43,40 @@ describe('a backup into an S3 in trouble', () => {
       [request, 'is answered 503', { kind: 'answer', status: 503, code: 'SlowDown' }] as const,
       [request, 'is done, but its answer is lost', { kind: 'drop-after' }] as const,
     ]),
-  )('succeeds when one %s %s', async (request, _, fault) => {
-    const before = stage.s3.requests.length;
-    stage.s3.inject(faultOn(request, fault, 1));
-    const outcome = await backUp(stage);
-    stage.s3.heal();
-    expect(outcome.error).toBeUndefined();
-    const made = stage.s3.requests.slice(before).filter((seen) => describeS3Request(seen) === request);
-    expect(made.length).toBeGreaterThan(1);
-    await stage.aftermath.expectAllOrNothing(outcome);
-  }, 120_000);
+  )(
+    'succeeds when one %s %s',
+    async (request, _, fault) => {
+      const before = stage.s3.requests.length;
+      stage.s3.inject(faultOn(request, fault, 1));
+      const outcome = await backUp(stage);
+      stage.s3.heal();
+      expect(outcome.error).toBeUndefined();
+      const made = stage.s3.requests.slice(before).filter((seen) => describeS3Request(seen) === request);
+      expect(made.length).toBeGreaterThan(1);
+      await stage.aftermath.expectAllOrNothing(outcome);
+    },
+    120_000,
+  );
 
   it.each(
     REQUESTS.flatMap((request) => [
       [request, 'is answered 500', { kind: 'answer', status: 500, code: 'InternalError' }] as const,
       [request, 'hangs', { kind: 'hang' }] as const,
     ]),
-  )('fails for now and leaves nothing when every %s %s', async (request, _, fault) => {
-    stage.s3.inject(faultOn(request, fault));
-    const outcome = await backUp(stage, { store: boundedStore(stage, LIMITS) });
-    stage.s3.heal();
-    expect(outcome.manifest).toBeUndefined();
-    await stage.aftermath.expectNothingListed();
-    // Whether its manifest was written is not known then, so that the rest must not be taken away.
-    if (request === 'PutObject manifest.json') await stage.aftermath.empty();
-    await stage.aftermath.expectAllOrNothing(outcome);
-  }, 120_000);
+  )(
+    'fails for now and leaves nothing when every %s %s',
+    async (request, _, fault) => {
+      stage.s3.inject(faultOn(request, fault));
+      const outcome = await backUp(stage, { store: boundedStore(stage, LIMITS) });
+      stage.s3.heal();
+      expect(outcome.manifest).toBeUndefined();
+      await stage.aftermath.expectNothingListed();
+      // Whether its manifest was written is not known then, so that the rest must not be taken away.
+      if (request === 'PutObject manifest.json') await stage.aftermath.empty();
+      await stage.aftermath.expectAllOrNothing(outcome);
+    },
+    120_000,
+  );
 
   it('succeeds or fails for now when S3 dies in the middle of a part and comes back', async () => {
     const before = stage.s3.requests.length;
@@ -90,19 +98,23 @@ describe('a backup into an S3 in trouble', () => {
   it.each([
     ['the secret access key', { AWS_SECRET_ACCESS_KEY: 'not-the-one-that-belongs-to-it' }, /secret access key/],
     ['the access key', { AWS_ACCESS_KEY_ID: 'AKIAUNKNOWNUNKNOWN00' }, /access key is unknown/],
-  ])('names what is wrong with %s', async (_, credentials, named) => {
-    const { endpoint, region } = stage.bed.s3;
-    const workspace = await workspaceWith(
-      { store: `s3://${stage.bucket}/lifeboat`, s3: { endpoint, region, forcePathStyle: true } },
-      credentials,
-    );
-    const { exitCode, stderr } = await workspace.run(['backup', stage.controlPlane]);
-    await workspace.remove();
-    expect(exitCode).toBe(2);
-    expect(stderr).toMatch(named);
-    expect(stderr).toMatch(/next: +Set AWS_ACCESS_KEY_ID/);
-    await stage.aftermath.expectNothingLeft();
-  }, 60_000);
+  ])(
+    'names what is wrong with %s',
+    async (_, credentials, named) => {
+      const { endpoint, region } = stage.bed.s3;
+      const workspace = await workspaceWith(
+        { store: `s3://${stage.bucket}/lifeboat`, s3: { endpoint, region, forcePathStyle: true } },
+        credentials,
+      );
+      const { exitCode, stderr } = await workspace.run(['backup', stage.controlPlane]);
+      await workspace.remove();
+      expect(exitCode).toBe(2);
+      expect(stderr).toMatch(named);
+      expect(stderr).toMatch(/next: +Set AWS_ACCESS_KEY_ID/);
+      await stage.aftermath.expectNothingLeft();
+    },
+    60_000,
+  );
 
   it('names the bucket that does not exist', async () => {
     const { endpoint, region } = stage.bed.s3;
@@ -137,9 +149,9 @@ describe('a backup into a directory in trouble', () => {
       const workspace = await workspaceWith({ store: path });
       const { exitCode, stderr } = await workspace.run(['backup', stage.controlPlane]);
       await workspace.remove();
-      expect(exitCode).toBe(2);
       expect(stderr).toMatch(/could not write .*: the filesystem is read-only \(EROFS\)/);
       expect(stderr).toMatch(/next: +Give the user that runs Lifeboat/);
+      expect(exitCode).toBe(2);
     });
   }, 60_000);
 
@@ -164,11 +176,14 @@ async function workspaceWith(
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Workspace> {
   const { name, kubeconfigPath } = stage.hosted.cluster;
-  return await Workspace.create({ ...store, managementClusters: { [name]: { kubeconfig: kubeconfigPath } } }, environment);
+  return await Workspace.create(
+    { ...store, managementClusters: { [name]: { kubeconfig: kubeconfigPath } } },
+    environment,
+  );
 }
 
 async function filesBelow(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   // The locks of the directory store stay, and are empty.
-  return entries.filter((entry) => entry.isFile() && !entry.parentPath.endsWith("/.lock")).map(({ name }) => name);
+  return entries.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('/.lock')).map(({ name }) => name);
 }

@@ -60,7 +60,9 @@ describe('a backup through an API server that throttles', () => {
     proxy.refuse(1, '/portforward');
     const { manifest } = await backUp();
     expect(manifest?.datastores[0]?.memberChoice).toContainEqual(
-      expect.stringMatching(/^etcd-0: failed, could not .* pods\/portforward .*: the API server is throttling \(429\)$/),
+      expect.stringMatching(
+        /^etcd-0: failed, could not .* pods\/portforward .*: the API server is throttling \(429\)$/,
+      ),
     );
     expect(proxy.refused).toBe(1);
   }, 120_000);

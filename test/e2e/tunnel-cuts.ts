@@ -62,7 +62,8 @@ export async function measureTraffic(stage: FaultStage): Promise<Traffic> {
 /** Takes a backup and cuts. */
 export async function runCut(stage: FaultStage, { phase, fraction, hits }: Cut, traffic: Traffic): Promise<CutRecord> {
   const { api, s3 } = stage;
-  const countUploads = () => s3.requests.filter(({ method, query }) => method === 'POST' && query.has('uploads')).length;
+  const countUploads = () =>
+    s3.requests.filter(({ method, query }) => method === 'POST' && query.has('uploads')).length;
   const uploadsBefore = countUploads();
   const cutPhases: string[] = [];
   let present = '';

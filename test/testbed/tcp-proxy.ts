@@ -33,8 +33,8 @@ export class TcpProxy {
   #cutScope: CutScope = 'all';
   #cutEachAtBytes = Infinity;
   #holdAtBytes = Infinity;
-  #held = Promise.withResolvers<void>();
-  #released = Promise.withResolvers<void>();
+  #held = Promise.withResolvers<undefined>();
+  #released = Promise.withResolvers<undefined>();
 
   private constructor(target: TcpTarget) {
     this.#server = createServer((client) => {
@@ -89,7 +89,7 @@ export class TcpProxy {
   /** Ends the hold: what was held comes now. */
   release(): void {
     this.#holdAtBytes = Infinity;
-    this.#released.resolve();
+    this.#released.resolve(undefined);
   }
 
   async stop(): Promise<void> {
@@ -124,7 +124,7 @@ export class TcpProxy {
   async *#pass(connection: Connection, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
       if (this.#holdAtBytes <= 0) {
-        this.#held.resolve();
+        this.#held.resolve(undefined);
         await this.#released.promise;
       }
       const room = Math.min(this.#cutAtBytes - this.#passedBytes, this.#cutEachAtBytes - connection.passedBytes);

@@ -98,10 +98,12 @@ class Batches {
   #filling = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #other = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #filledBytes = 0;
-  #compressing: Promise<void> = Promise.resolve();
+  #compressing: Promise<void> | undefined;
+  readonly #closed: Promise<void>;
 
   constructor(compressor: ZstdCompress) {
     this.#compressor = compressor;
+    this.#closed = new Promise((resolve) => compressor.once('close', resolve));
   }
 
   async add(chunk: Buffer): Promise<void> {
@@ -115,7 +117,8 @@ class Batches {
 
   /** Throws what has broken the compressor, which is also how the error of a sink arrives here. */
   async flush(): Promise<void> {
-    await this.#compressing;
+    // A compressor that is destroyed while nobody takes its output forgets the batch that it works on.
+    await Promise.race([this.#compressing, this.#closed]);
     if (this.#compressor.errored !== null) throw this.#compressor.errored;
     const batch = this.#filling.subarray(0, this.#filledBytes);
     this.#compressing = new Promise((resolve) => {
