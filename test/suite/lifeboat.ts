@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { CAPTURE_VARIABLE } from './captured-output.ts';
 
-const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'lifeboat.ts');
+const ROOT = join(import.meta.dirname, '..', '..');
 /** Longer than any command of the suites takes; a command that hangs must not hang the suite. */
 const TIMEOUT_MILLISECONDS = 300_000;
 
@@ -40,7 +40,12 @@ export class Workspace {
 
   /** Starts the command line; its output goes where `output` says. */
   start(args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
-    return spawn(process.execPath, [PROGRAM, ...args], {
+    return this.startProgram('bin/lifeboat.ts', args, output);
+  }
+
+  /** Starts another program of this repository in the same place. */
+  startProgram(program: string, args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
+    return spawn(process.execPath, [join(ROOT, program), ...args], {
       cwd: this.directory,
       env: { ...process.env, NODE_OPTIONS: '', ...this.#environment },
       stdio: ['ignore', output, output],

@@ -1,0 +1,142 @@
+/**
+ * `npm run bench`: what a recovery point costs, beside what an operator does by hand today. Everything is measured in one
+ * run on one bed, and printed as the table that the README carries.
+ */
+import { cpus, release, totalmem } from 'node:os';
+import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
+import { s3Workspace } from '../e2e/bed.ts';
+import type { Workspace } from '../suite/lifeboat.ts';
+import { downBed, upBed } from '../testbed/bed.ts';
+import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
+import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
+import { installHyperShift } from '../testbed/hypershift/install.ts';
+import type { S3Server } from '../testbed/s3.ts';
+import { createReport } from '../testbed/progress.ts';
+import { backUpByHand, ensureZstd } from './by-hand.ts';
+import { runMeasured, type MeasuredRun } from './measured-run.ts';
+
+const INSTANCE = 'bench';
+const BUCKET = 'bench';
+const CONTROL_PLANE = 'mgmt-a/clusters/bench';
+const MEBIBYTE = 1024 * 1024;
+const SIZES = [20 * MEBIBYTE, 400 * MEBIBYTE, 1024 * MEBIBYTE];
+const REPETITIONS = 3;
+const SEED = 20260101;
+
+/** Medians of the repetitions at one size, in milliseconds and bytes. */
+interface Figures {
+  readonly sizeBytes: number;
+  readonly byHand: number;
+  readonly raw: number;
+  readonly snapshot: number;
+  readonly command: number;
+  readonly snapshotPeakBytes: number;
+  readonly commandPeakBytes: number;
+}
+
+const report = createReport((line) => {
+  process.stdout.write(`${line}\n`);
+});
+
+try {
+  const figures = await measureAll();
+  process.stdout.write(`\n${describeMachine()}\n\n${table(figures)}\n`);
+} finally {
+  await downBed(INSTANCE, report);
+}
+
+async function measureAll(): Promise<Figures[]> {
+  await ensureZstd();
+  await downBed(INSTANCE, report);
+  const bed = await upBed({ instance: INSTANCE, clusters: 1, report });
+  const [cluster] = bed.clusters;
+  await installHyperShift(cluster);
+  const hosted = await createHostedCluster(cluster, {
+    namespace: 'clusters',
+    name: 'bench',
+    members: 1,
+    etcdVersion: '3.6.5',
+  });
+  await bed.s3.createBucket(BUCKET);
+  const workspace = await s3Workspace(bed, BUCKET);
+  try {
+    const figures: Figures[] = [];
+    for (const databaseBytes of SIZES) {
+      await fillHostedEtcd(hosted, { databaseBytes, seed: SEED, prefix: `/bench-${databaseBytes}/` });
+      report(`filled to ${databaseBytes / MEBIBYTE} MiB`);
+      figures.push(await measureSize(hosted, workspace, bed.s3));
+    }
+    return figures;
+  } finally {
+    await workspace.remove();
+  }
+}
+
+async function measureSize(hosted: HostedCluster, workspace: Workspace, s3: S3Server): Promise<Figures> {
+  const runs: Figures[] = [];
+  for (let repetition = 1; repetition <= REPETITIONS; repetition += 1) {
+    const key = `by-hand/${Date.now()}`;
+    const byHand = await backUpByHand(hosted, workspace, s3, BUCKET, key);
+    const raw = await runProgram(workspace, 'drain', CONTROL_PLANE);
+    const taken = await runProgram(workspace, 'take', CONTROL_PLANE, `${key}-taken`);
+    const command = await runMeasured(workspace.start(['backup', CONTROL_PLANE, '--json'], 'pipe'));
+    const { datastores } = manifestSchema.parse(JSON.parse(command.stdout));
+    runs.push({
+      sizeBytes: datastores[0]?.sizeBytes ?? 0,
+      byHand,
+      raw: inside(raw),
+      snapshot: inside(taken),
+      command: command.milliseconds,
+      snapshotPeakBytes: taken.peakBytes,
+      commandPeakBytes: command.peakBytes,
+    });
+    report(`run ${repetition}: ${JSON.stringify(runs.at(-1))}`);
+  }
+  const median = (of: (run: Figures) => number) => runs.map(of).sort((a, b) => a - b)[Math.floor(runs.length / 2)] ?? 0;
+  return {
+    sizeBytes: median((run) => run.sizeBytes),
+    byHand: median((run) => run.byHand),
+    raw: median((run) => run.raw),
+    snapshot: median((run) => run.snapshot),
+    command: median((run) => run.command),
+    snapshotPeakBytes: Math.max(...runs.map((run) => run.snapshotPeakBytes)),
+    commandPeakBytes: Math.max(...runs.map((run) => run.commandPeakBytes)),
+  };
+}
+
+function runProgram(workspace: Workspace, program: string, ...args: string[]): Promise<MeasuredRun> {
+  return runMeasured(workspace.startProgram(`test/bench/programs/${program}.ts`, args, 'pipe'));
+}
+
+/** What a program says that its work took, without its start. */
+function inside({ stdout }: MeasuredRun): number {
+  return (JSON.parse(stdout) as { milliseconds: number }).milliseconds;
+}
+
+function describeMachine(): string {
+  const [cpu] = cpus();
+  const memory = Math.round(totalmem() / 1024 ** 3);
+  return (
+    `Measured with \`npm run bench\` on ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${memory} GiB, ` +
+    `Linux ${release()}, Node ${process.version}; API server, kubelet, containerd, etcd and S3 on the same cores.`
+  );
+}
+
+function table(figures: readonly Figures[]): string {
+  const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;
+  const mebibytes = (bytes: number) => `${Math.round(bytes / MEBIBYTE)} MiB`;
+  const heading =
+    '| etcd file | by hand | snapshot, verified and stored | whole `backup`, all proofs | share of raw tunnel | peak memory, snapshot | peak memory, `backup` |';
+  const rows = figures.map((run) =>
+    [
+      mebibytes(run.sizeBytes),
+      seconds(run.byHand),
+      `${seconds(run.snapshot)}, ${(run.byHand / run.snapshot).toFixed(1)}× faster`,
+      `${seconds(run.command)}, ${(run.byHand / run.command).toFixed(1)}× faster`,
+      `${Math.round((100 * run.raw) / run.snapshot)} %`,
+      mebibytes(run.snapshotPeakBytes),
+      mebibytes(run.commandPeakBytes),
+    ].join(' | '),
+  );
+  return [heading, `|${'---|'.repeat(7)}`, ...rows.map((row) => `| ${row} |`)].join('\n');
+}

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { exitOf, type Workspace } from '../suite/lifeboat.ts';
+import { requireCommand, runCommand } from '../testbed/command.ts';
+import { etcdPrograms } from '../testbed/etcd.ts';
+import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
+import type { S3Server } from '../testbed/s3.ts';
+import { runMeasured } from './measured-run.ts';
+
+/** The program that operators compress with; Debian's package has the same name. */
+export async function ensureZstd(): Promise<void> {
+  const found = await runCommand('zstd', ['--version']).catch(() => undefined);
+  if (found?.exitCode !== 0) await requireCommand('apt-get', ['install', '--yes', 'zstd'], { timeoutSeconds: 300 });
+}
+
+/**
+ * What an operator does today: `kubectl port-forward`, `etcdctl snapshot save` through it, `zstd`, and an upload of the
+ * file to the same S3. Milliseconds of all steps together; the forward is open before the clock starts.
+ */
+export async function backUpByHand(
+  hosted: HostedCluster,
+  workspace: Workspace,
+  { endpoint, region }: S3Server,
+  bucket: string,
+  key: string,
+): Promise<number> {
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-by-hand-'));
+  const programs = await etcdPrograms('3.6.5');
+  const { kubeconfigPath, kubectlPath } = hosted.cluster;
+  const target = ['--namespace', hosted.controlPlaneNamespace, 'pod/etcd-0', ':2379'];
+  const forward = spawn(kubectlPath, ['--kubeconfig', kubeconfigPath, 'port-forward', ...target], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const port = await forwardedPort(forward.stdout);
+    const { ca, certificate, key: privateKey } = await hosted.etcdCredentials();
+    const path = (name: string) => join(directory, name);
+    await Promise.all([
+      writeFile(path('ca.crt'), ca),
+      writeFile(path('client.crt'), certificate),
+      writeFile(path('client.key'), privateKey, { mode: 0o600 }),
+    ]);
+    const tls = ['--cacert', path('ca.crt'), '--cert', path('client.crt'), '--key', path('client.key')];
+    const startedAt = performance.now();
+    const save = ['--endpoints', `https://localhost:${port}`, ...tls, 'snapshot', 'save', path('snapshot.db')];
+    await requireCommand(join(programs, 'etcdctl'), save, { timeoutSeconds: 300 });
+    await requireCommand('zstd', ['-q', '-1', path('snapshot.db'), '-o', path('snapshot.db.zst')], {
+      timeoutSeconds: 300,
+    });
+    const upload = [endpoint, region, bucket, key, path('snapshot.db.zst')];
+    await runMeasured(workspace.startProgram('test/bench/programs/upload.ts', upload, 'pipe'));
+    return performance.now() - startedAt;
+  } finally {
+    forward.kill();
+    await exitOf(forward);
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** The port in `Forwarding from 127.0.0.1:<port> -> 2379`. */
+async function forwardedPort(output: NodeJS.ReadableStream): Promise<number> {
+  for await (const line of createInterface({ input: output })) {
+    const [, port] = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(line) ?? [];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error('kubectl port-forward ended before it had a port');
+}
