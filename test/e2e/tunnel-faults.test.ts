@@ -3,7 +3,7 @@ import { seed } from '../suite/seed.ts';
 import { backUp, backUpDisturbed, buildFaultStage, PASSED_BYTES, type FaultStage } from './fault-stage.ts';
 import { measureTraffic, planCuts, runCut, type CutRecord } from './tunnel-cuts.ts';
 
-const CUTS = Number(process.env['DEV_CUTS'] ?? 50);
+const CUTS = 50;
 /** More than freezing a member takes on a busy machine: nothing comes from any member meanwhile. */
 const WATCHDOG_MILLISECONDS = 10_000;
 
