@@ -17,7 +17,12 @@ export async function findObstacle(): Promise<string | undefined> {
 }
 
 /** A program that must be there, with Debian's package of it. */
-const PROGRAMS = [
+interface Prerequisite {
+  readonly program: string;
+  readonly package: string;
+}
+
+const PROGRAMS: readonly Prerequisite[] = [
   { program: 'containerd', package: 'containerd' },
   { program: 'ctr', package: 'containerd' },
   { program: 'runc', package: 'runc' },
@@ -29,7 +34,7 @@ const PROGRAMS = [
   { program: 'unshare', package: 'util-linux' },
   { program: 'flock', package: 'util-linux' },
   { program: 'tar', package: 'tar' },
-] as const;
+];
 
 /** Debian's place of the CNI plugins, then upstream's. */
 const CNI_DIRECTORIES = ['/usr/lib/cni', '/opt/cni/bin'] as const;
@@ -74,9 +79,9 @@ async function hasStaticBusybox(): Promise<boolean> {
   return /not a dynamic executable|statically linked/.test(stdout + stderr);
 }
 
-async function findMissingPackages(): Promise<string[]> {
+async function findMissingPackages(also: readonly Prerequisite[]): Promise<string[]> {
   const missing = new Set<string>();
-  for (const { program, package: name } of PROGRAMS) {
+  for (const { program, package: name } of [...PROGRAMS, ...also]) {
     if (!(await isOnPath(program))) missing.add(name);
   }
   if ((await findCniPlugins()) === undefined) missing.add('containernetworking-plugins');
@@ -111,9 +116,12 @@ async function aptGet(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Installs what the machine lacks with apt-get; without apt-get, TestbedError says in one sentence what to install. */
-export async function ensurePrerequisites(report: Report): Promise<void> {
-  const packages = await findMissingPackages();
+/**
+ * Installs what the machine lacks with apt-get, and `also` what a caller needs beside the bed's own; without apt-get,
+ * TestbedError says in one sentence what to install.
+ */
+export async function ensurePrerequisites(report: Report, also: readonly Prerequisite[] = []): Promise<void> {
+  const packages = await findMissingPackages(also);
   if (packages.length === 0) return;
   if (!(await isOnPath('apt-get'))) {
     throw new TestbedError(`The test bed lacks what Debian calls ${packages.join(', ')}`, {
@@ -125,7 +133,7 @@ export async function ensurePrerequisites(report: Report): Promise<void> {
     await aptGet(['update']);
     await aptGet(['install', '--yes', '--no-install-recommends', ...packages]);
   });
-  const stillMissing = await findMissingPackages();
+  const stillMissing = await findMissingPackages(also);
   if (stillMissing.length > 0) {
     throw new TestbedError(
       `apt-get installed ${packages.join(', ')}, and yet ${stillMissing.join(', ')} is not found`,
