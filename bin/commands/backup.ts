@@ -1,9 +1,9 @@
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { platforms } from '../../lambdas/platforms/registry.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
-import { formatBytes } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
 /** `lifeboat backup <control plane>`: takes a recovery point and every proof that a backup can have. */

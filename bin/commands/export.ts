@@ -1,3 +1,4 @@
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { createWriteStream } from 'node:fs';
 import { link, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -7,7 +8,6 @@ import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { PhaseTimer } from '../../lambdas/domain/progress.ts';
 import type { ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
 import type { Ports } from '../local/ports.ts';
-import { formatBytes } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
 export interface ExportOptions {

@@ -1,7 +1,8 @@
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
-import { formatAge, formatBytes, formatTable } from '../output/format.ts';
+import { formatAge, formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
 /** `lifeboat list [<control plane>]`: recovery points, newest first. */

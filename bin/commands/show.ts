@@ -1,7 +1,8 @@
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import type { ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
 import type { Ports } from '../local/ports.ts';
-import { formatAge, formatBytes, formatDuration, formatHash, formatTable } from '../output/format.ts';
+import { formatAge, formatDuration, formatHash, formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
 /** Beyond these, a person looks at `--json`. */

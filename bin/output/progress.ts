@@ -1,5 +1,6 @@
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import type { ReportProgress } from '../../lambdas/domain/progress.ts';
-import { formatBytes, formatDuration } from './format.ts';
+import { formatDuration } from './format.ts';
 
 /** Away from a terminal a line every few seconds: enough to see life in a log, not enough to fill it. */
 const LINE_INTERVAL_MILLISECONDS = 3000;

@@ -69,8 +69,6 @@ const etcdEntrySchema = z.strictObject({
   sha256,
   /** Over the database alone: the value in etcd's own trailer. */
   trailerSha256: sha256,
-  /** Over the compressed object in the store. */
-  storedSha256: sha256,
   /** CRC-32C as `etcdutl snapshot status` computes it. */
   statusHash: crc32,
   /** As `etcdutl hashkv` and a live member's HashKV compute it. */
@@ -93,7 +91,8 @@ const identityEntrySchema = z.strictObject({
   file: z.string(),
   sizeBytes: byteCount,
   storedBytes: byteCount,
-  storedSha256: sha256,
+  /** Over the unpacked object, like a datastore's. */
+  sha256,
   /** `<kind> <namespace>/<name>` of every object, so that a person sees what is in it without unpacking Secrets. */
   objects: z.array(z.string()).min(1),
 });

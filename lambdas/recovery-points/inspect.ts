@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import type { MemberHash } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError } from '../domain/errors.ts';
+import { formatBytes } from '../domain/format-bytes.ts';
 import type { PhaseTimer } from '../domain/progress.ts';
 import type { EtcdEntry, Proof } from '../domain/recovery-point.ts';
 import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
@@ -39,7 +40,7 @@ export async function inspectSnapshot(
         const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
         return unpack(store, object, file, { signal, onProgress: onProgress('read back') });
       },
-      () => `${object.sizeBytes} bytes, SHA-256 as taken`,
+      () => `${formatBytes(object.sizeBytes)}, SHA-256 as taken`,
     );
     const facts = await timer.run(
       'structure',

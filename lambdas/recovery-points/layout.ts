@@ -4,12 +4,12 @@ import type { PackedObject } from './unpack.ts';
 
 /** The snapshot of one datastore as it lies in the store. */
 export function snapshotObject(address: RecoveryPointAddress, datastore: ManifestDatastore): PackedObject {
-  const { file, sizeBytes, storedSha256, sha256 } = datastore;
-  return { key: `${recoveryPointPrefix(address)}${file}`, sizeBytes, storedSha256, sha256 };
+  const { file, sizeBytes, sha256 } = datastore;
+  return { key: `${recoveryPointPrefix(address)}${file}`, sizeBytes, sha256 };
 }
 
 /** The identity of a recovery point as it lies in the store. */
 export function identityObject(address: RecoveryPointAddress, { identity }: Manifest): PackedObject {
-  const { file, sizeBytes, storedSha256 } = identity;
-  return { key: `${recoveryPointPrefix(address)}${file}`, sizeBytes, storedSha256 };
+  const { file, sizeBytes, sha256 } = identity;
+  return { key: `${recoveryPointPrefix(address)}${file}`, sizeBytes, sha256 };
 }

@@ -4,6 +4,7 @@ import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { takeSnapshot, type TakenSnapshot } from '../datastores/etcd/take-snapshot.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { ConflictError } from '../domain/errors.ts';
+import { formatBytes } from '../domain/format-bytes.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { PhaseTimer } from '../domain/progress.ts';
@@ -134,7 +135,7 @@ async function storeIdentity(
     file,
     sizeBytes: content.length,
     storedBytes: packed.length,
-    storedSha256: createHash('sha256').update(packed).digest('hex'),
+    sha256: createHash('sha256').update(content).digest('hex'),
     objects: objects.map(({ kind, metadata: { namespace, name } }) => `${kind} ${namespace ?? ''}/${name}`),
   };
 }
@@ -171,7 +172,8 @@ async function takeDatastore(
           },
         }),
       ),
-    ({ sizeBytes, storedBytes, memberPod }) => `${sizeBytes} bytes from ${memberPod}, stored ${storedBytes}`,
+    ({ sizeBytes, storedBytes, memberPod }) =>
+      `${formatBytes(sizeBytes)} from ${memberPod}, stored ${formatBytes(storedBytes)}`,
   );
   const streamProof: Proof = {
     kind: 'stream',

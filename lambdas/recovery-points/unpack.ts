@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +15,8 @@ const UNPACKED_CHUNK_BYTES = 512 * 1024;
 export interface PackedObject {
   readonly key: string;
   readonly sizeBytes: number;
-  readonly storedSha256: string;
-  /** Of the unpacked bytes; absent where the object's own hash is all there is. */
-  readonly sha256?: string;
+  /** Of the unpacked bytes. */
+  readonly sha256: string;
 }
 
 export interface UnpackOptions {
@@ -27,7 +26,7 @@ export interface UnpackOptions {
 
 /**
  * Reads an object of the store and writes it unpacked into `sink`, with memory bounded by the streams' buffers.
- * CorruptSnapshotError unless size and both hashes agree; the sink has then received bytes that must not be used.
+ * CorruptSnapshotError unless size and hash agree; the sink has then received bytes that must not be used.
  */
 export async function unpack(
   store: ObjectStore,
@@ -35,14 +34,12 @@ export async function unpack(
   sink: Writable,
   options: UnpackOptions = {},
 ): Promise<void> {
-  const storedHash = createHash('sha256');
   const hash = createHash('sha256');
   let doneBytes = 0;
   const source = await store.read(object.key);
   try {
     await pipeline(
       source,
-      tap((chunk) => storedHash.update(chunk)),
       createZstdDecompress({ chunkSize: UNPACKED_CHUNK_BYTES }),
       tap((chunk) => {
         hash.update(chunk);
@@ -65,11 +62,8 @@ export async function unpack(
   if (doneBytes !== object.sizeBytes) {
     throw wrong(store, object, `unpacks to ${doneBytes} bytes instead of ${object.sizeBytes}`);
   }
-  compare(storedHash, object.storedSha256, 'its SHA-256');
-  if (object.sha256 !== undefined) compare(hash, object.sha256, 'the SHA-256 of what it unpacks to');
-
-  function compare(actual: Hash, expected: string, what: string): void {
-    if (actual.digest('hex') !== expected) throw wrong(store, object, `is damaged: ${what} is not the recorded one`);
+  if (hash.digest('hex') !== object.sha256) {
+    throw wrong(store, object, 'is damaged: the SHA-256 of what it unpacks to is not the recorded one');
   }
 }
 

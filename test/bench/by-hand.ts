@@ -21,8 +21,8 @@ export interface ByHand {
 
 /**
  * What an operator does today: `kubectl port-forward`, `etcdctl snapshot save` through it, `zstd`, and an upload of the
- * file to the same S3 in parts of 8 MiB. `zstd` runs at our own level, 1, which is its fastest. The forward is open before
- * the clock starts.
+ * file to the same S3 in parts of 8 MiB. `zstd` runs as it is typed, at its default level; ours is 1. The forward is open
+ * before the clock starts.
  */
 export async function backUpByHand(
   hosted: HostedCluster,
@@ -52,9 +52,7 @@ export async function backUpByHand(
     const packed = path('snapshot.db.zst');
     return {
       save: await timed(requireCommand(join(programs, 'etcdctl'), save, { timeoutSeconds: 300 })),
-      compress: await timed(
-        requireCommand('zstd', ['-q', '-1', path('snapshot.db'), '-o', packed], { timeoutSeconds: 300 }),
-      ),
+      compress: await timed(requireCommand('zstd', ['-q', path('snapshot.db'), '-o', packed], { timeoutSeconds: 300 })),
       upload: await timed(runMeasured(workspace.startProgram(UPLOAD, [endpoint, region, bucket, key, packed], 'pipe'))),
     };
   } finally {

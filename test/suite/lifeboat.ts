@@ -43,11 +43,11 @@ export class Workspace {
     return this.startProgram('bin/lifeboat.ts', args, output);
   }
 
-  /** Starts another program of this repository in the same place. */
-  startProgram(program: string, args: readonly string[], output: 'inherit' | 'pipe'): ChildProcess {
+  /** Starts another program of this repository in the same place; `nodeOptions` are those of NODE_OPTIONS. */
+  startProgram(program: string, args: readonly string[], output: 'inherit' | 'pipe', nodeOptions = ''): ChildProcess {
     return spawn(process.execPath, [join(ROOT, program), ...args], {
       cwd: this.directory,
-      env: { ...process.env, NODE_OPTIONS: '', ...this.#environment },
+      env: { ...process.env, NODE_OPTIONS: nodeOptions, ...this.#environment },
       stdio: ['ignore', output, output],
       timeout: TIMEOUT_MILLISECONDS,
       killSignal: 'SIGKILL',

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { addAbortSignal } from 'node:stream';
 import { constants, createZstdCompress, type ZstdCompress, type ZstdOptions } from 'node:zlib';
 import { DatastoreError } from '../../domain/errors.ts';
@@ -27,8 +26,6 @@ export interface StreamOptions {
 /** A stream that passed every check, and what was written of it. */
 export interface StreamedSnapshot extends CheckedStream {
   readonly storedBytes: number;
-  /** Over the compressed bytes; hexadecimal. */
-  readonly storedSha256: string;
 }
 
 // Every write to the compressor is a turn of the thread pool: in the 32 KiB of one message the turns would cost more than
@@ -58,7 +55,7 @@ export async function streamSnapshot(
   try {
     const checked = await readAll(member, compressor, options);
     compressor.end();
-    return { ...checked, ...(await writing) };
+    return { ...checked, storedBytes: await writing };
   } catch (error) {
     compressor.destroy();
     await writing.catch(() => undefined);
@@ -131,21 +128,16 @@ class Batches {
   }
 }
 
-async function writeAll(
-  compressor: ZstdCompress,
-  sink: SnapshotSink,
-): Promise<{ storedBytes: number; storedSha256: string }> {
-  const hash = createHash('sha256');
+async function writeAll(compressor: ZstdCompress, sink: SnapshotSink): Promise<number> {
   let storedBytes = 0;
   for await (const chunk of compressor as AsyncIterable<Buffer>) {
-    hash.update(chunk);
     storedBytes += chunk.length;
     await sink.write(chunk).catch((error: unknown) => {
       compressor.destroy(error as Error);
       throw error;
     });
   }
-  return { storedBytes, storedSha256: hash.digest('hex') };
+  return storedBytes;
 }
 
 /** Aborts its signal with a DatastoreError when it is neither paused nor resumed anew for some time. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { describeError, errorAsJson, exitCodeFor } from '../../../bin/output/exit-codes.ts';
-import { formatAge, formatBytes, formatDuration, formatTable } from '../../../bin/output/format.ts';
+import { formatBytes } from '../../../lambdas/domain/format-bytes.ts';
+import { formatAge, formatDuration, formatTable } from '../../../bin/output/format.ts';
 import { progressPrinter } from '../../../bin/output/progress.ts';
 import { ConfigurationError, CorruptSnapshotError, TunnelError } from '../../../lambdas/domain/errors.ts';
 
