@@ -1,5 +1,5 @@
-import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { platforms } from '../../lambdas/platforms/registry.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
 import type { Ports } from '../local/ports.ts';

@@ -1,7 +1,7 @@
-import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { createWriteStream } from 'node:fs';
 import { link, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { snapshotObject } from '../../lambdas/recovery-points/layout.ts';
 import { unpack } from '../../lambdas/recovery-points/unpack.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';

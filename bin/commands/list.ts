@@ -1,5 +1,5 @@
-import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatTable } from '../output/format.ts';

@@ -1,5 +1,5 @@
-import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import type { ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatDuration, formatHash, formatTable } from '../output/format.ts';
