@@ -55,7 +55,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
           ports.catalogue.newest(controlPlane),
         ]),
       ([{ version, datastores }]) =>
-        `${platform.name} ${version ?? ''} with ${datastores.map((etcd) => `${etcd.members.length} etcd members`).join(', ')}`,
+        `${platform.name} ${version ?? ''} with ${datastores.map((etcd) => (etcd.members.length === 1 ? '1 etcd member' : `${etcd.members.length} etcd members`)).join(', ')}`,
     );
     const identity = await timer.run(
       'identity',
