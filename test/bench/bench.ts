@@ -150,17 +150,19 @@ function table(figures: readonly Figures[]): string {
   const mebibytes = (bytes: number) => `${Math.round(bytes / MEBIBYTE)} MiB`;
   const heading =
     '| etcd file | by hand: save + zstd + upload | snapshot, verified and stored | whole `backup`, all proofs | share of raw tunnel | peak memory, snapshot | peak memory, `backup` |';
-  const rows = figures.map((run) =>
-    [
+  const rows = figures.map((run) => {
+    const speed = (ours: number) =>
+      ours <= run.byHand ? `${(run.byHand / ours).toFixed(1)}× faster` : `${(ours / run.byHand).toFixed(1)}× slower`;
+    return [
       mebibytes(run.sizeBytes),
       `${seconds(run.byHand)}: ${[run.save, run.compress, run.upload].map(seconds).join(' + ')}`,
-      `${seconds(run.snapshot)}, ${(run.byHand / run.snapshot).toFixed(1)}× faster`,
-      `${seconds(run.command)}, ${(run.byHand / run.command).toFixed(1)}× faster`,
+      `${seconds(run.snapshot)}, ${speed(run.snapshot)}`,
+      `${seconds(run.command)}, ${speed(run.command)}`,
       `${Math.round((100 * run.raw) / run.snapshot)} %`,
       mebibytes(run.snapshotPeakBytes),
       mebibytes(run.commandPeakBytes),
-    ].join(' | '),
-  );
+    ].join(' | ');
+  });
   return [heading, `|${'---|'.repeat(7)}`, ...rows.map((row) => `| ${row} |`)].join('\n');
 }
 
