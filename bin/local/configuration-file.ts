@@ -54,7 +54,8 @@ function describeIssue(issue: z.core.$ZodIssue, document: Document, position: (o
     return `${position(offsetOf(document, [...path, key]))}: unknown key "${[...path, key].join('.')}"`;
   }
   const what = path.length === 0 ? 'the file' : `"${path.join('.')}"`;
-  return `${position(offsetOf(document, path))}: ${what}: ${issue.message}`;
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return `${position(offsetOf(document, path))}: ${what}: ${message}`;
 }
 
 /** Where the value at this path, or its nearest parent that exists, begins; a key rather than its value where possible. */
