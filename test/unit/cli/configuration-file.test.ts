@@ -75,7 +75,11 @@ describe('lifeboat.yaml', () => {
       VALID.replace('{ secret', '{ kubeconfig: ./x, secret'),
       /lifeboat\.yaml:4:3.*exactly one/,
     ],
-    ['a cluster name that can be no path', VALID.replace('mgmt-a:', '../a:'), /lifeboat\.yaml:3:3: "managementClusters\.\.\.\/a": use lower-case/],
+    [
+      'a cluster name that can be no path',
+      VALID.replace('mgmt-a:', '../a:'),
+      /lifeboat\.yaml:3:3: "managementClusters\.\.\.\/a": use lower-case/,
+    ],
   ])('with %s is refused with file, line and column', (_what, text, expected) => {
     expect(messageFor(text)).toMatch(expected);
   });
