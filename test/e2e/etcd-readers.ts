@@ -9,6 +9,8 @@ interface FileUse {
   readonly commits: number;
 }
 
+const COUNTS = 3;
+
 /** Watches who reads the database files of a hosted etcd. */
 export class EtcdReaders {
   readonly #hosted: HostedCluster;
@@ -23,11 +25,7 @@ export class EtcdReaders {
   /** To be called while nobody takes a snapshot. */
   static async of(hosted: HostedCluster): Promise<EtcdReaders> {
     const members = await hosted.memberAddresses();
-    const uses = await Promise.all(members.map((_, member) => readFileUse(hosted, member)));
-    return new EtcdReaders(
-      hosted,
-      uses.map(({ readTransactions }) => readTransactions),
-    );
+    return new EtcdReaders(hosted, await Promise.all(members.map((_, member) => readOwn(hosted, member))));
   }
 
   /** Number of the member that streams a snapshot just now; waits until there is one. */
@@ -39,7 +37,7 @@ export class EtcdReaders {
         const member = uses.findIndex(({ readTransactions }, index) => readTransactions > (this.#own[index] ?? 0));
         return member >= 0 && { member };
       },
-      { timeoutSeconds: 10 },
+      { timeoutSeconds: 30 },
     );
     return member;
   }
@@ -62,6 +60,20 @@ export class EtcdReaders {
       { timeoutSeconds: 30, intervalMilliseconds: 100 },
     );
   }
+}
+
+/** Besides the one that a member keeps open it opens others for a moment: the fewest that several counts have seen. */
+async function readOwn(hosted: HostedCluster, member: number): Promise<number> {
+  const counts = new Map<number, number>();
+  await waitFor(
+    `etcd-${member} of ${hosted.controlPlaneNamespace} to count its readers`,
+    async () => {
+      const { commits, readTransactions } = await readFileUse(hosted, member);
+      return counts.set(commits, readTransactions).size >= COUNTS;
+    },
+    { timeoutSeconds: 60, intervalMilliseconds: 100 },
+  );
+  return Math.min(...counts.values());
 }
 
 async function readFileUse(hosted: HostedCluster, member: number): Promise<FileUse> {

@@ -30,7 +30,9 @@ export function buildFlags(goMod: string): string[] {
       linkerFlags.push('-X', `k8s.io/component-base/version.${name}=${value}`);
     }
   }
-  return ['-trimpath', '-buildvcs=false', '-gcflags=all=-dwarf=false', `-ldflags=${linkerFlags.join(' ')}`];
+  // Not with -trimpath: packages of a replaced module would then carry the version that was replaced, and what CoreDNS
+  // shares with Kubernetes would be compiled twice.
+  return ['-buildvcs=false', '-gcflags=all=-dwarf=false', `-ldflags=${linkerFlags.join(' ')}`];
 }
 
 const REPORT_EVERY_MILLISECONDS = 10_000;
