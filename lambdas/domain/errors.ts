@@ -77,6 +77,10 @@ export class TunnelError extends TransientError {
 export class DatastoreError extends TransientError {
   override readonly name = 'DatastoreError';
 }
+/** Another operation is at work on it. */
+export class LockedError extends TransientError {
+  override readonly name = 'LockedError';
+}
 /** The object store did not answer or answered 5xx. */
 export class StoreUnavailableError extends TransientError {
   override readonly name = 'StoreUnavailableError';

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import {
   addressOfManifestKey,
@@ -15,6 +14,7 @@ import {
 } from '../domain/recovery-point.ts';
 import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../domain/control-plane.ts';
 import type { ObjectStore } from './object-store.ts';
+import { encodeJson, readJson } from './stored-json.ts';
 
 /** A recovery point with everything that is known about it by now. */
 export interface CataloguedPoint {
@@ -73,12 +73,12 @@ export class Catalogue {
 
   /** Makes the point exist. ConflictError when a point of this id exists already. */
   async commit(address: RecoveryPointAddress, manifest: Manifest): Promise<void> {
-    await this.#store.put(manifestKey(address), encode(manifestSchema.parse(manifest)), { ifAbsent: true });
+    await this.#store.put(manifestKey(address), encodeJson(manifestSchema.parse(manifest)), { ifAbsent: true });
   }
 
   /** Appends what a later check found. ConflictError when the very same proof stands there already. */
   async append(address: RecoveryPointAddress, proof: Proof): Promise<void> {
-    await this.#store.put(proofKey(address, proof), encode(proofSchema.parse(proof)), { ifAbsent: true });
+    await this.#store.put(proofKey(address, proof), encodeJson(proofSchema.parse(proof)), { ifAbsent: true });
   }
 
   async *#listAddresses(
@@ -105,35 +105,10 @@ export class Catalogue {
   }
 
   async #load(address: RecoveryPointAddress, proofKeys: readonly string[]): Promise<CataloguedPoint> {
-    const manifest = await this.#readJson(manifestKey(address), manifestSchema);
-    const appended = await Promise.all(proofKeys.map((key) => this.#readJson(key, proofSchema)));
+    const manifest = await readJson(this.#store, manifestKey(address), manifestSchema);
+    const appended = await Promise.all(proofKeys.map((key) => readJson(this.#store, key, proofSchema)));
     const proofs = [...manifest.proofs, ...appended];
     const datastores = manifest.datastores.map((datastore) => datastore.name);
     return { address, manifest, proofs, verdict: verdict(proofs, datastores) };
   }
-
-  async #readJson<T>(key: string, schema: z.ZodType<T>): Promise<T> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of await this.#store.read(key)) chunks.push(chunk as Buffer);
-    let json: unknown;
-    try {
-      json = JSON.parse(Buffer.concat(chunks).toString());
-    } catch (cause) {
-      throw new CorruptSnapshotError(`${key} in ${this.#store.location} is not JSON`, { cause });
-    }
-    const parsed = schema.safeParse(json);
-    if (!parsed.success) {
-      throw new CorruptSnapshotError(
-        `${key} in ${this.#store.location} is not valid: ${z.prettifyError(parsed.error)}`,
-        {
-          remedy: 'It was written by another version of Lifeboat or damaged; do not restore from it.',
-        },
-      );
-    }
-    return parsed.data;
-  }
-}
-
-function encode(value: unknown): Buffer {
-  return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
 }

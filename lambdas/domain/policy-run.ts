@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { ConfigurationError } from './errors.ts';
+import { PLATFORMS } from './control-plane.ts';
+
+/**
+ * What passes between the steps of `back-up-fleet`. Step N+1's input is built from step N's output, and a test walks the
+ * machine's file to prove that they fit. A step takes what it knows of a state and lets the rest pass. All of it stays far
+ * below Step Functions' 256 KiB a state.
+ */
+
+/** Items of a page: with a failure's text of up to 2,000 characters each, the outcomes of a page stay below 100 KiB. */
+export const CONTROL_PLANES_A_PAGE = 40;
+const LONGEST_REASON = 2_000;
+
+const slot = z.iso.datetime();
+const count = z.int().nonnegative();
+
+/** How a run is started: a policy, and the time for which it was scheduled. */
+export const runInputSchema = z.object({ policy: z.string(), slot });
+export type RunInput = z.infer<typeof runInputSchema>;
+
+export const runSchema = runInputSchema.extend({ runId: z.string() });
+export type PolicyRun = z.infer<typeof runSchema>;
+
+/** A management cluster whose control planes could not be listed. */
+export const unreachableSchema = z.object({ managementCluster: z.string(), reason: z.string() });
+
+export const planSchema = runSchema.extend({
+  /** Numbers of the pages, which lie in the store. */
+  pages: z.array(count),
+  controlPlanes: count,
+  unreachable: count,
+});
+
+/** What the machine gives the step that reads a page. */
+export const pageInputSchema = z.object({ runId: z.string(), page: count });
+
+export const plannedControlPlaneSchema = z.object({
+  controlPlane: z.string(),
+  platform: z.enum(PLATFORMS),
+});
+export type PlannedControlPlane = z.infer<typeof plannedControlPlaneSchema>;
+
+export const pageSchema = runSchema.extend({
+  page: count,
+  controlPlanes: z.array(plannedControlPlaneSchema).max(CONTROL_PLANES_A_PAGE),
+});
+
+/** One control plane in one run. */
+export const itemSchema = runSchema.extend(plannedControlPlaneSchema.shape);
+export type RunItem = z.infer<typeof itemSchema>;
+
+export const lockedSchema = z.object({ token: z.int().positive() });
+export const lockedItemSchema = itemSchema.extend({ lock: lockedSchema });
+
+export const takenSchema = z.object({ id: z.string() });
+export const takenItemSchema = lockedItemSchema.extend({ point: takenSchema });
+
+export const verifiedSchema = z.object({ verdict: z.enum(['verified', 'stored', 'refused']) });
+
+export const releasedSchema = z.null();
+
+export const retainedSchema = z.object({ kept: count, deleted: count, deferred: count, failed: count });
+
+/** What became of one control plane; failures carry the name and text of their error. */
+export const outcomeSchema = z.strictObject({
+  controlPlane: z.string(),
+  outcome: z.enum(['verified', 'failed', 'skipped']),
+  step: z.string().nullable(),
+  point: z.string().nullable(),
+  error: z.string().nullable(),
+  reason: z.string().nullable(),
+});
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+export const pageOutcomesSchema = z.object({ runId: z.string(), page: count, outcomes: z.array(outcomeSchema) });
+
+export const countsSchema = z.strictObject({ verified: count, failed: count, skipped: count });
+export type Counts = z.infer<typeof countsSchema>;
+
+/** What the machine is told of a run's end. */
+export const runReportSchema = z.object({ status: z.enum(['succeeded', 'partial', 'failed']), counts: countsSchema });
+
+/** `operations/<run>/result.json` */
+export const runResultSchema = runSchema.extend({
+  finishedAt: z.iso.datetime(),
+  status: z.enum(['succeeded', 'partial', 'failed']),
+  counts: countsSchema,
+  unreachable: z.array(unreachableSchema),
+  outcomes: z.array(outcomeSchema),
+});
+export type RunResult = z.infer<typeof runResultSchema>;
+
+/** The name of a run, and of its execution: the same slot delivered twice is the same run. */
+export function runId({ policy, slot }: RunInput): string {
+  return `${policy}-${slot.replace(/[-:]|\.\d+/g, '')}`;
+}
+
+/** The slot that a text stands for, to the second in UTC. ConfigurationError when it is no time. */
+export function parseSlot(text: string): string {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) {
+    throw new ConfigurationError(`"${text}" is not a time`, { remedy: 'Write it as 2026-01-02T03:04:05Z.' });
+  }
+  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** The lock that operations on a control plane take. */
+export function controlPlaneLock(controlPlane: string): string {
+  return `control-planes/${controlPlane}`;
+}
+
+/** Cuts a failure's text to what an outcome may carry. */
+export function shortReason(text: string): string {
+  return text.length <= LONGEST_REASON ? text : `${text.slice(0, LONGEST_REASON - 1)}…`;
+}

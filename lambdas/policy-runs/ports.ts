@@ -1,0 +1,21 @@
+import type { Configuration } from '../domain/configuration.ts';
+import type { Events } from '../events/events.ts';
+import type { Connect } from '../platforms/discover.ts';
+import type { RecoveryPointPorts } from '../recovery-points/ports.ts';
+import type { Journal } from '../store/journal.ts';
+import type { Locks } from '../store/locks.ts';
+
+/** What the steps of a policy run need that talk to no cluster. */
+export interface RunPorts extends RecoveryPointPorts {
+  readonly configuration: Configuration;
+  readonly journal: Journal;
+  readonly locks: Locks;
+  readonly events: Events;
+}
+
+/** The same with the management clusters. */
+export interface ClusterRunPorts extends RunPorts {
+  readonly connect: Connect;
+  readonly random: () => number;
+  readonly toolVersion: string;
+}
