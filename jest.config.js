@@ -1,4 +1,4 @@
-// Suites by what they need: unit nothing, contract local servers, e2e the test bed (Linux and root).
+// Suites by what they need: unit nothing, workflow the machines' files, contract local servers, e2e the test bed (Linux and root).
 const suite = (name, extra = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
@@ -12,6 +12,7 @@ const suite = (name, extra = {}) => ({
 export default {
   projects: [
     suite('unit'),
+    suite('workflow'),
     suite('contract'),
     suite('e2e', { globalSetup: '<rootDir>/test/e2e/setup.ts', globalTeardown: '<rootDir>/test/e2e/teardown.ts' }),
   ],

@@ -4,6 +4,9 @@ import { backup } from './commands/backup.ts';
 import { discover } from './commands/discover.ts';
 import { exportSnapshot, type ExportOptions } from './commands/export.ts';
 import { list } from './commands/list.ts';
+import { pin } from './commands/pin.ts';
+import { prune, type PruneOptions } from './commands/prune.ts';
+import type { RunOptions } from './commands/run.ts';
 import type { CommandResult } from './commands/result.ts';
 import { show } from './commands/show.ts';
 import { status } from './commands/status.ts';
@@ -75,6 +78,34 @@ function buildProgram(): Command {
     .option('--datastore <name>', 'which one, where the control plane has several')
     .option('--force', 'replace the file when it exists', false)
     .action((point: string, options: ExportOptions) => run(program, (ports) => exportSnapshot(ports, point, options)));
+  program
+    .command('run')
+    .description('back up, verify and prune all that a policy selects')
+    .argument('<policy>', 'its name in the configuration')
+    .option('--slot <time>', 'the time it is scheduled for; the same one again adds nothing (default: now)')
+    .action((policy: string, options: RunOptions) =>
+      run(program, async (ports) => {
+        // Only here, for the other commands have no use for the engine.
+        const { runPolicy } = await import('./commands/run.ts');
+        return await runPolicy(ports, policy, options);
+      }),
+    );
+  program
+    .command('prune')
+    .description('delete what the retention of a policy no longer keeps')
+    .argument('<policy>', 'its name in the configuration')
+    .option('--dry-run', 'say what would be deleted, and why the rest is kept', false)
+    .action((policy: string, options: PruneOptions) => run(program, (ports) => prune(ports, policy, options)));
+  for (const [name, description, pinned] of [
+    ['pin', 'keep a recovery point from retention', true],
+    ['unpin', 'give a recovery point back to retention', false],
+  ] as const) {
+    program
+      .command(name)
+      .description(description)
+      .argument('<point>', '<id> or <control plane>/<id>')
+      .action((point: string) => run(program, (ports) => pin(ports, point, pinned)));
+  }
   program
     .command('status')
     .description('show the age of the newest verified recovery point of every control plane')

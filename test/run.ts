@@ -36,7 +36,7 @@ try {
   await ensureBinaries((line) => {
     output.print(line);
   });
-  await runJest(['unit', 'contract'], ['--maxWorkers=2']);
+  await runJest(['unit', 'workflow', 'contract'], ['--maxWorkers=2']);
   const obstacle = await findObstacle();
   if (obstacle === undefined) {
     await runJest(['e2e'], ['--runInBand']);

@@ -11,7 +11,7 @@ export async function backup(ports: Ports, name: string): Promise<CommandResult>
   const controlPlane = parseControlPlaneName(name);
   const cluster = await ports.connect(controlPlane.managementCluster);
   const manifest = await takeRecoveryPoint(
-    { controlPlane, platform: platforms.hypershift, reason: 'on-demand', policy: null },
+    { controlPlane, platform: platforms.hypershift, reason: 'on-demand' },
     { ...ports, cluster },
   );
   const refused = manifest.proofs.filter(({ result }) => result === 'refused');

@@ -1,9 +1,10 @@
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { discoverAll } from '../../lambdas/platforms/discover.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { formatAge, formatTable } from '../output/format.ts';
-import { describeFailure, discoverAll, exitCodeForFailures, failureAsJson } from './discover.ts';
+import { describeFailure, exitCodeForFailures, failureAsJson } from './discover.ts';
 import type { CommandResult } from './result.ts';
 
 interface ControlPlaneStatus {
@@ -18,7 +19,7 @@ interface ControlPlaneStatus {
 /** `lifeboat status`: the age of the newest verified recovery point of every control plane there is or was. */
 export async function status(ports: Ports): Promise<CommandResult> {
   const [{ controlPlanes, failures }, points] = await Promise.all([
-    discoverAll(ports),
+    discoverAll(ports.managementClusters, ports.connect),
     Array.fromAsync(ports.catalogue.points()),
   ]);
   const existing = new Set(controlPlanes.map(({ controlPlane }) => controlPlane));

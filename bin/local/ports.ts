@@ -5,19 +5,18 @@ import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { ReportProgress } from '../../lambdas/domain/progress.ts';
 import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
 import { connectCluster, type Cluster } from '../../lambdas/kube/cluster.ts';
-import type { RecoveryPointPorts } from '../../lambdas/recovery-points/ports.ts';
+import type { LifeboatEvent } from '../../lambdas/domain/events.ts';
+import type { ClusterRunPorts } from '../../lambdas/policy-runs/ports.ts';
 import { Catalogue, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
+import { Journal } from '../../lambdas/store/journal.ts';
+import { Locks } from '../../lambdas/store/locks.ts';
 import { openStore } from '../../lambdas/store/open-store.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
 import { configuredKubeconfigs } from './kubeconfig-files.ts';
 
 /** Everything that commands work with. */
-export interface Ports extends RecoveryPointPorts {
+export interface Ports extends ClusterRunPorts {
   readonly managementClusters: readonly string[];
-  readonly random: () => number;
-  readonly toolVersion: string;
-  /** The cluster of this name; connected once, closed by `close`. */
-  connect(managementCluster: string): Promise<Cluster>;
   /** A recovery point by `<id>` or `<control plane>/<id>`. */
   findPoint(reference: string): Promise<CataloguedPoint>;
   close(): void;
@@ -32,15 +31,25 @@ export async function openPorts(
   const { configuration } = loaded;
   const store = await openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
+  const clock = () => new Date();
   const kubeconfigs = configuredKubeconfigs(loaded);
   const clusters = new Map<string, Promise<Cluster>>();
   return {
     store,
     catalogue,
+    journal: new Journal(store),
+    locks: new Locks(store, clock),
+    events: {
+      publish(event) {
+        report({ kind: 'note', text: describeEvent(event) });
+        return Promise.resolve();
+      },
+    },
+    configuration,
     report,
     signal,
     managementClusters: Object.keys(configuration.managementClusters),
-    clock: () => new Date(),
+    clock,
     now: () => performance.now(),
     random: Math.random,
     toolVersion: toolVersion(),
@@ -89,4 +98,8 @@ async function findPoint(catalogue: Catalogue, reference: string): Promise<Catal
     );
   }
   return point;
+}
+
+function describeEvent({ type, detail }: LifeboatEvent): string {
+  return `${type} ${'id' in detail ? detail.id : detail.runId}`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { policyNameSchema, policySchema } from './policy.ts';
 
 const clusterName = z
   .string()
@@ -22,5 +23,6 @@ export const configurationSchema = z.strictObject({
     })
     .optional(),
   managementClusters: z.record(clusterName, managementClusterSchema),
+  policies: z.record(policyNameSchema, policySchema).optional(),
 });
 export type Configuration = z.infer<typeof configurationSchema>;

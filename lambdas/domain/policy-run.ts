@@ -60,7 +60,7 @@ export const verifiedSchema = z.object({ verdict: z.enum(['verified', 'stored', 
 
 export const releasedSchema = z.null();
 
-export const retainedSchema = z.object({ kept: count, deleted: count, deferred: count, failed: count });
+export const retainedSchema = z.object({ kept: count, deleted: count, deferred: count });
 
 /** What became of one control plane; failures carry the name and text of their error. */
 export const outcomeSchema = z.strictObject({

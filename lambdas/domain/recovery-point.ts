@@ -106,6 +106,8 @@ export const manifestSchema = z.strictObject({
   platform: z.enum(PLATFORMS),
   reason: z.enum(RECOVERY_POINT_REASONS),
   policy: z.string().nullable(),
+  /** The operation that took it, e.g. a run of a policy; null when a person did. */
+  operation: z.string().nullable(),
   takenAt: instant,
   toolVersion: z.string(),
   /** Version of the management cluster's API server. */
@@ -154,6 +156,11 @@ export function manifestKey(address: RecoveryPointAddress): string {
 export function proofKey(address: RecoveryPointAddress, proof: Proof): string {
   const time = proof.takenAt.replace(/[-:]/g, '');
   return `${recoveryPointPrefix(address)}proofs/${proof.kind}-${proof.datastore}-${time}.json`;
+}
+
+/** Key of the mark that keeps a point from retention. */
+export function pinKey(address: RecoveryPointAddress): string {
+  return `${recoveryPointPrefix(address)}pin.json`;
 }
 
 /** The prefix under which all recovery points, or those of one platform, are listed. */

@@ -1,9 +1,6 @@
 import { itemSchema, lockedSchema } from '../domain/policy-run.ts';
 import { lockControlPlane } from '../policy-runs/back-up.ts';
-import { onLambda } from '../runtime.ts';
 import { defineStep } from '../step.ts';
 
 /** Takes the control plane's lock; delivered twice, it extends it. */
 export const lockControlPlaneStep = defineStep(itemSchema, lockedSchema, lockControlPlane);
-
-export const handler = onLambda(lockControlPlaneStep);

@@ -1,9 +1,6 @@
 import { pageInputSchema, pageSchema } from '../domain/policy-run.ts';
 import { readPage } from '../policy-runs/plan.ts';
-import { onLambda } from '../runtime.ts';
 import { defineStep } from '../step.ts';
 
 /** Gives one page of a run's plan. */
 export const readPageStep = defineStep(pageInputSchema, pageSchema, readPage);
-
-export const handler = onLambda(readPageStep);

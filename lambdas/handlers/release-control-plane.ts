@@ -1,9 +1,6 @@
 import { lockedItemSchema, releasedSchema } from '../domain/policy-run.ts';
 import { releaseControlPlane } from '../policy-runs/back-up.ts';
-import { onLambda } from '../runtime.ts';
 import { defineStep } from '../step.ts';
 
 /** Gives the control plane's lock back; delivered twice, it does nothing. */
 export const releaseControlPlaneStep = defineStep(lockedItemSchema, releasedSchema, releaseControlPlane);
-
-export const handler = onLambda(releaseControlPlaneStep);

@@ -1,9 +1,6 @@
 import { runSchema, runReportSchema } from '../domain/policy-run.ts';
 import { reportRun } from '../policy-runs/report.ts';
-import { onLambda } from '../runtime.ts';
 import { defineStep } from '../step.ts';
 
 /** Puts the result of a run together, keeps it once, and announces it. */
 export const reportRunStep = defineStep(runSchema, runReportSchema, reportRun);
-
-export const handler = onLambda(reportRunStep);

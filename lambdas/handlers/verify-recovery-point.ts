@@ -1,9 +1,6 @@
 import { takenItemSchema, verifiedSchema } from '../domain/policy-run.ts';
 import { verifyScheduled } from '../policy-runs/back-up.ts';
-import { onLambdaWithClusters } from '../runtime-clusters.ts';
 import { defineStep } from '../step.ts';
 
 /** Reads the recovery point back and announces the verdict, once a run. */
 export const verifyRecoveryPointStep = defineStep(takenItemSchema, verifiedSchema, verifyScheduled);
-
-export const handler = onLambdaWithClusters(verifyRecoveryPointStep);

@@ -9,6 +9,7 @@ export interface DiscoveredControlPlane {
   readonly name: string;
   readonly uid: string;
   readonly version: string | null;
+  readonly labels: Readonly<Record<string, string>>;
   /** One sentence on its state for people, e.g. `available`, `paused until true`. */
   readonly state: string;
 }

@@ -20,6 +20,8 @@ import type { ClusterRunPorts, RunPorts } from './ports.ts';
 /** Longer than any step may take (a function ends after 15 minutes); each step extends it when it begins. */
 const LEASE_MILLISECONDS = 20 * 60 * 1000;
 
+const DAY_MILLISECONDS = 24 * 3600 * 1000;
+
 type LockedItem = z.infer<typeof lockedItemSchema>;
 
 /** Takes the control plane's lock for this run. LockedError names the operation that is at work on it. */
@@ -53,10 +55,18 @@ export async function takeScheduled(item: LockedItem, ports: ClusterRunPorts): P
     for await (const point of ports.catalogue.points(name)) {
       if ('manifest' in point && point.manifest.operation === runId) return { id: point.address.id };
     }
-    const { retainDays } = lockOf(policyNamed(ports.configuration, policy));
+    const { objectLock } = policyNamed(ports.configuration, policy);
+    const retainUntil = objectLock && new Date(ports.clock().getTime() + objectLock.days * DAY_MILLISECONDS);
     const cluster = await ports.connect(name.managementCluster);
     const { id } = await takeRecoveryPoint(
-      { controlPlane: name, platform: platforms[platform], reason: 'scheduled', policy, operation: runId, retainDays },
+      {
+        controlPlane: name,
+        platform: platforms[platform],
+        reason: 'scheduled',
+        policy,
+        operation: runId,
+        ...(retainUntil && { retainUntil }),
+      },
       { ...ports, cluster },
     );
     return { id };
@@ -71,14 +81,21 @@ export async function verifyScheduled(
   item: z.infer<typeof takenItemSchema>,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof verifiedSchema>> {
-  const { runId, policy, controlPlane, point: { id } } = item;
+  const {
+    runId,
+    policy,
+    controlPlane,
+    point: { id },
+  } = item;
   const name = parseControlPlaneName(controlPlane);
   return await ports.journal.once(runId, `verify-recovery-point/${controlPlane}`, verifiedSchema, async () => {
     await keepLock(item, ports);
     const point = await ports.catalogue.find(id, name);
     const live = policyNamed(ports.configuration, policy).verification === 'live';
     await verifyRecoveryPoint(point, live ? await ports.connect(name.managementCluster) : undefined, ports);
-    const { verdict } = await announceVerdict(await ports.catalogue.find(id, name), ports.events);
+    const verified = await ports.catalogue.find(id, name);
+    await announceVerdict(verified, ports.events);
+    const { verdict } = verified;
     if (verdict === 'refused') throw new CorruptSnapshotError(`recovery point ${id} of ${controlPlane} is refused`);
     return { verdict };
   });

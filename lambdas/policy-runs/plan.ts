@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Configuration } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
-import { selects, type Policy } from '../domain/policy.ts';
+import { selects, selectsManagementCluster, type Policy } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
   plannedControlPlaneSchema,

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import {
-  countsSchema,
+  CONTROL_PLANES_A_PAGE,
   outcomeSchema,
   runResultSchema,
+  type runReportSchema,
   shortReason,
   type Counts,
   type Outcome,
@@ -12,6 +13,7 @@ import {
 import { readPlan } from './plan.ts';
 import type { RunPorts } from './ports.ts';
 
+const lambdaErrorSchema = z.object({ errorMessage: z.string() });
 const recordedPageSchema = z.strictObject({ outcomes: z.array(outcomeSchema) });
 
 /** Keeps what became of the control planes of a page, and gives only their counts to the machine. */
@@ -27,10 +29,14 @@ export async function recordPage(
 }
 
 /** Puts the pages together, keeps the result of the run, and announces it. */
-export async function reportRun(run: PolicyRun, { journal, events, clock }: RunPorts): Promise<RunResult> {
-  const { pages, unreachable } = await readPlan(run.runId, journal);
+export async function reportRun(
+  { runId, policy, slot }: PolicyRun,
+  { journal, events, clock }: RunPorts,
+): Promise<z.infer<typeof runReportSchema>> {
+  const run = { runId, policy, slot };
+  const { controlPlanes, unreachable } = await readPlan(run.runId, journal);
   const outcomes: Outcome[] = [];
-  for (let page = 0; page < pages; page += 1) {
+  for (let page = 0; page * CONTROL_PLANES_A_PAGE < controlPlanes.length; page += 1) {
     const recorded = await journal.read(run.runId, pageName(page), recordedPageSchema);
     outcomes.push(...(recorded?.outcomes ?? []));
   }
@@ -39,7 +45,18 @@ export async function reportRun(run: PolicyRun, { journal, events, clock }: RunP
   const status = failures === 0 ? 'succeeded' : counts.verified === 0 ? 'failed' : 'partial';
   const finishedAt = clock().toISOString();
   const result: RunResult = { ...run, finishedAt, status, counts, unreachable, outcomes };
-  return await journal.record(run.runId, 'result', runResultSchema, result);
+  const recorded = await journal.record(run.runId, 'result', runResultSchema, result);
+  await events.publish({
+    type: 'PolicyRunFinished',
+    detail: {
+      version: 1,
+      ...run,
+      status: recorded.status,
+      counts: recorded.counts,
+      unreachableManagementClusters: recorded.unreachable.map(({ managementCluster }) => managementCluster),
+    },
+  });
+  return { status: recorded.status, counts: recorded.counts };
 }
 
 function count(outcomes: readonly Outcome[]): Counts {
@@ -53,6 +70,9 @@ function pageName(page: number): string {
 
 /** Lambda's own JSON around an error's text, or the text itself where a machine runs without Lambda. */
 function readReason(cause: string): string {
-  const wrapped = /^\s*\{/.test(cause) ? z.object({ errorMessage: z.string() }).safeParse(safeJson(cause)) : undefined;
-  return wrapped?.data?.errorMessage ?? cause;
+  try {
+    return lambdaErrorSchema.parse(JSON.parse(cause)).errorMessage;
+  } catch {
+    return cause;
+  }
 }

@@ -21,13 +21,18 @@ import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
 import type { Platform } from '../platforms/platform.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { inspectSnapshot } from './inspect.ts';
+import type { PutOptions } from '../store/object-store.ts';
 import type { TakePorts } from './ports.ts';
 
 export interface TakeRequest {
   readonly controlPlane: ControlPlaneName;
   readonly platform: Platform;
   readonly reason: RecoveryPointReason;
-  readonly policy: string | null;
+  readonly policy?: string;
+  /** The operation that it is taken for. */
+  readonly operation?: string;
+  /** Nobody may delete or overwrite anything of it before this time. */
+  readonly retainUntil?: Date;
 }
 
 /**
@@ -44,6 +49,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
   const address: RecoveryPointAddress = { platform: platform.name, controlPlane, id };
   const timer = new PhaseTimer(ports.report, ports.now);
   const written = new WrittenKeys();
+  const once: PutOptions = { ifAbsent: true, ...(request.retainUntil && { retainUntil: request.retainUntil }) };
   try {
     const [described, managementKubernetesVersion, previous] = await timer.run(
       'discover',
@@ -61,13 +67,13 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       'identity',
       'custom resources, Secrets and ConfigMaps',
       async () =>
-        storeIdentity(await platform.captureIdentity(ports.cluster.api, controlPlane), address, written, ports),
+        storeIdentity(await platform.captureIdentity(ports.cluster.api, controlPlane), address, written, once, ports),
       ({ objects }) => `${objects.length} objects`,
     );
     const datastores: EtcdEntry[] = [];
     const proofs: Proof[] = [];
     for (const workload of described.datastores) {
-      const taken = await takeDatastore(workload, address, written, timer, ports);
+      const taken = await takeDatastore(workload, address, written, once, timer, ports);
       datastores.push(describeDatastore(workload, taken, previous, takenAt));
       proofs.push(...taken.proofs);
     }
@@ -78,7 +84,8 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       controlPlaneUid: described.uid,
       platform: platform.name,
       reason: request.reason,
-      policy: request.policy,
+      policy: request.policy ?? null,
+      operation: request.operation ?? null,
       takenAt: takenAt.toISOString(),
       toolVersion: ports.toolVersion,
       managementKubernetesVersion,
@@ -90,7 +97,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
     };
     // When the answer to the manifest's write is lost the point may exist, and nothing of it may be taken away any more.
     written.keep();
-    await ports.catalogue.commit(address, manifest);
+    await ports.catalogue.commit(address, manifest, once);
     return manifest;
   } catch (error) {
     // The writer of a locked-down bucket may not delete: what stays has no manifest and is swept with the orphans.
@@ -124,13 +131,14 @@ async function storeIdentity(
   objects: readonly KubernetesObject[],
   address: RecoveryPointAddress,
   written: WrittenKeys,
+  once: PutOptions,
   { store }: TakePorts,
 ): Promise<Manifest['identity']> {
   const file = 'identity.json.zst';
   const key = `${recoveryPointPrefix(address)}${file}`;
   const content = Buffer.from(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
   const packed = zstdCompressSync(content);
-  await written.during(key, () => store.put(key, packed, { ifAbsent: true }));
+  await written.during(key, () => store.put(key, packed, once));
   return {
     file,
     sizeBytes: content.length,
@@ -151,6 +159,7 @@ async function takeDatastore(
   workload: EtcdWorkload,
   address: RecoveryPointAddress,
   written: WrittenKeys,
+  once: PutOptions,
   timer: PhaseTimer,
   ports: TakePorts,
 ): Promise<TakenDatastore> {
@@ -166,7 +175,7 @@ async function takeDatastore(
         takeSnapshot(workload, {
           ...reach,
           ...(ports.watchdogMilliseconds === undefined ? {} : { watchdogMilliseconds: ports.watchdogMilliseconds }),
-          beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ifAbsent: true, expectedSizeBytes }),
+          beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ...once, expectedSizeBytes }),
           onProgress: (doneBytes, totalBytes) => {
             ports.report({ kind: 'bytes', phase: 'snapshot', doneBytes, totalBytes });
           },

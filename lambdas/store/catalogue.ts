@@ -3,6 +3,7 @@ import {
   addressOfManifestKey,
   manifestKey,
   manifestSchema,
+  pinKey,
   proofKey,
   proofSchema,
   recoveryPointPrefix,
@@ -13,7 +14,7 @@ import {
   type RecoveryPointAddress,
 } from '../domain/recovery-point.ts';
 import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../domain/control-plane.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore, PutOptions } from './object-store.ts';
 import { encodeJson, readJson } from './stored-json.ts';
 
 /** A recovery point with everything that is known about it by now. */
@@ -23,12 +24,21 @@ export interface CataloguedPoint {
   /** Those of the manifest and those appended since. */
   readonly proofs: readonly Proof[];
   readonly verdict: ReturnType<typeof verdict>;
+  /** Retention does not touch it. */
+  readonly pinned: boolean;
 }
 
 /** A point whose manifest or proofs can't be read: shown to people, never offered for a restore. */
 export interface UnreadablePoint {
   readonly address: RecoveryPointAddress;
   readonly error: LifeboatError;
+}
+
+/** What a listing shows of a point. */
+interface ListedPoint {
+  readonly address: RecoveryPointAddress;
+  readonly proofKeys: string[];
+  pinned: boolean;
 }
 
 /** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
@@ -41,20 +51,20 @@ export class Catalogue {
 
   /** All recovery points, or those of one control plane, oldest first within each control plane. */
   async *points(controlPlane?: ControlPlaneName): AsyncGenerator<CataloguedPoint | UnreadablePoint> {
-    for await (const { address, proofKeys } of this.#listAddresses(controlPlane)) {
+    for await (const listed of this.#listAddresses(controlPlane)) {
       try {
-        yield await this.#load(address, proofKeys);
+        yield await this.#load(listed);
       } catch (error) {
         if (!(error instanceof CorruptSnapshotError)) throw error;
-        yield { address, error };
+        yield { address: listed.address, error };
       }
     }
   }
 
   /** One recovery point by its id; NotFoundError when the store has none, CorruptSnapshotError when it can't be read. */
   async find(id: string, controlPlane?: ControlPlaneName): Promise<CataloguedPoint> {
-    for await (const { address, proofKeys } of this.#listAddresses(controlPlane)) {
-      if (address.id === id) return await this.#load(address, proofKeys);
+    for await (const listed of this.#listAddresses(controlPlane)) {
+      if (listed.address.id === id) return await this.#load(listed);
     }
     const where = controlPlane === undefined ? '' : ` of ${formatControlPlaneName(controlPlane)}`;
     throw new NotFoundError(`no recovery point ${id}${where} in ${this.#store.location}`, {
@@ -72,8 +82,9 @@ export class Catalogue {
   }
 
   /** Makes the point exist. ConflictError when a point of this id exists already. */
-  async commit(address: RecoveryPointAddress, manifest: Manifest): Promise<void> {
-    await this.#store.put(manifestKey(address), encodeJson(manifestSchema.parse(manifest)), { ifAbsent: true });
+  async commit(address: RecoveryPointAddress, manifest: Manifest, options: PutOptions = {}): Promise<void> {
+    const body = encodeJson(manifestSchema.parse(manifest));
+    await this.#store.put(manifestKey(address), body, { ...options, ifAbsent: true });
   }
 
   /** Appends what a later check found. ConflictError when the very same proof stands there already. */
@@ -81,21 +92,32 @@ export class Catalogue {
     await this.#store.put(proofKey(address, proof), encodeJson(proofSchema.parse(proof)), { ifAbsent: true });
   }
 
-  async *#listAddresses(
-    controlPlane: ControlPlaneName | undefined,
-  ): AsyncGenerator<{ address: RecoveryPointAddress; proofKeys: readonly string[] }> {
+  /** Keeps a point from retention, or no longer; no error when it is so already. */
+  async pin(address: RecoveryPointAddress, pinned: boolean): Promise<void> {
+    if (!pinned) await this.#store.remove(pinKey(address));
+    else await this.#store.put(pinKey(address), encodeJson({}));
+  }
+
+  /** Makes a point cease to exist; its data stays until somebody removes it. RetentionLockedError when it is locked. */
+  async remove(address: RecoveryPointAddress): Promise<void> {
+    await this.#store.remove(manifestKey(address));
+  }
+
+  async *#listAddresses(controlPlane: ControlPlaneName | undefined): AsyncGenerator<ListedPoint> {
     const roots =
       controlPlane === undefined
         ? [recoveryPointsRoot()]
         : PLATFORMS.map((platform) => `${recoveryPointsRoot(platform)}${formatControlPlaneName(controlPlane)}/`);
     for (const root of roots) {
       // A listing is in key order, so the proofs of a point follow its manifest directly.
-      let current: { address: RecoveryPointAddress; proofKeys: string[] } | undefined;
+      let current: ListedPoint | undefined;
       for await (const { key } of this.#store.list(root)) {
         const address = addressOfManifestKey(key);
         if (address !== undefined) {
           if (current !== undefined) yield current;
-          current = { address, proofKeys: [] };
+          current = { address, proofKeys: [], pinned: false };
+        } else if (current !== undefined && key === pinKey(current.address)) {
+          current.pinned = true;
         } else if (current !== undefined && key.startsWith(`${recoveryPointPrefix(current.address)}proofs/`)) {
           current.proofKeys.push(key);
         }
@@ -104,11 +126,11 @@ export class Catalogue {
     }
   }
 
-  async #load(address: RecoveryPointAddress, proofKeys: readonly string[]): Promise<CataloguedPoint> {
+  async #load({ address, proofKeys, pinned }: ListedPoint): Promise<CataloguedPoint> {
     const manifest = await readJson(this.#store, manifestKey(address), manifestSchema);
     const appended = await Promise.all(proofKeys.map((key) => readJson(this.#store, key, proofSchema)));
     const proofs = [...manifest.proofs, ...appended];
     const datastores = manifest.datastores.map((datastore) => datastore.name);
-    return { address, manifest, proofs, verdict: verdict(proofs, datastores) };
+    return { address, manifest, proofs, verdict: verdict(proofs, datastores), pinned };
   }
 }

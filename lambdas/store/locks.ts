@@ -57,7 +57,7 @@ export class Locks {
   }
 
   /** Extends a lock that is still ours. LockedError when it expired and somebody else has it, or had it since. */
-  async extend(lock: Lock, leaseMilliseconds: number): Promise<Lock> {
+  async extend(lock: Pick<Lock, 'name' | 'token'>, leaseMilliseconds: number): Promise<Lock> {
     const lease = await this.#change(lock.name, (held) => {
       if (held?.token !== lock.token || held.releasedAt !== null) throw lockedBy(lock.name, held);
       return { ...held, expiresAt: new Date(this.#clock().getTime() + leaseMilliseconds).toISOString() };

@@ -5,7 +5,7 @@ import type { HostedClusterPlan } from '../testbed/hypershift/hosted-cluster-obj
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
-import { Workspace } from '../suite/lifeboat.ts';
+import { Workspace, type WorkspaceConfiguration } from '../suite/lifeboat.ts';
 
 /** Set by a developer to a bed's name: it is used as it is, brought up if need be, and kept after the run. */
 export const KEPT_BED = process.env['LIFEBOAT_E2E_BED'];
@@ -58,10 +58,15 @@ export async function s3Workspace(bed: Bed, bucket: string, detours: Detours = {
 }
 
 /** A workspace whose store is a directory inside it, with all clusters of the bed. */
-export async function directoryWorkspace(bed: Bed, { kubeconfigs }: Detours = {}): Promise<Workspace> {
+export async function directoryWorkspace(
+  bed: Bed,
+  { kubeconfigs }: Detours = {},
+  policies: WorkspaceConfiguration['policies'] = {},
+): Promise<Workspace> {
   return await Workspace.create({
     store: './recovery-points',
     managementClusters: managementClusters(bed, kubeconfigs),
+    policies,
   });
 }
 

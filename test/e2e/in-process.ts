@@ -41,7 +41,7 @@ export async function backUpInProcess(
   try {
     const cluster = await ports.connect(name.managementCluster);
     const manifest = await takeRecoveryPoint(
-      { controlPlane: name, platform: platforms.hypershift, reason: 'on-demand', policy: null },
+      { controlPlane: name, platform: platforms.hypershift, reason: 'on-demand' },
       { ...ports, cluster, ...bounds, ...(store === undefined ? {} : { store, catalogue: new Catalogue(store) }) },
     );
     return { manifest };

@@ -20,6 +20,7 @@ export interface WorkspaceConfiguration {
   readonly store: string;
   readonly s3?: { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean };
   readonly managementClusters: Readonly<Record<string, { readonly kubeconfig: string }>>;
+  readonly policies?: Readonly<Record<string, object>>;
 }
 
 /** A directory with a `lifeboat.yaml`, in which the command line is run as a user runs it. */

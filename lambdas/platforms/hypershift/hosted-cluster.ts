@@ -13,7 +13,12 @@ const reference = z.object({ name: z.string() }).optional();
  * Source: openshift/hypershift api/hypershift/v1beta1/hostedcluster_types.go.
  */
 const hostedClusterSchema = z.object({
-  metadata: z.object({ name: z.string(), namespace: z.string(), uid: z.string() }),
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string(),
+    uid: z.string(),
+    labels: z.record(z.string(), z.string()).optional(),
+  }),
   spec: z.object({
     infraID: z.string().optional(),
     pausedUntil: z.string().optional(),

@@ -32,8 +32,9 @@ export const hypershift: Platform = {
     const objects = await api.list(HYPERSHIFT_API, 'HostedCluster');
     return objects.map((object) => {
       const hostedCluster = parseHostedCluster(object);
-      const { namespace, name, uid } = hostedCluster.metadata;
-      return { namespace, name, uid, version: completedVersion(hostedCluster), state: stateOf(hostedCluster) };
+      const { namespace, name, uid, labels = {} } = hostedCluster.metadata;
+      const version = completedVersion(hostedCluster);
+      return { namespace, name, uid, version, labels, state: stateOf(hostedCluster) };
     });
   },
 

@@ -1,0 +1,76 @@
+import { parseSlot, runId, runResultSchema, type RunResult } from '../../lambdas/domain/policy-run.ts';
+import { applyRetentionStep } from '../../lambdas/handlers/apply-retention.ts';
+import { lockControlPlaneStep } from '../../lambdas/handlers/lock-control-plane.ts';
+import { planRunStep } from '../../lambdas/handlers/plan-run.ts';
+import { readPageStep } from '../../lambdas/handlers/read-page.ts';
+import { recordPageStep } from '../../lambdas/handlers/record-page.ts';
+import { releaseControlPlaneStep } from '../../lambdas/handlers/release-control-plane.ts';
+import { reportRunStep } from '../../lambdas/handlers/report-run.ts';
+import { takeSnapshotStep } from '../../lambdas/handlers/take-snapshot.ts';
+import { verifyRecoveryPointStep } from '../../lambdas/handlers/verify-recovery-point.ts';
+import { policyNamed } from '../../lambdas/policy-runs/plan.ts';
+import { loadMachine, runMachine } from '../local/machine.ts';
+import type { Ports } from '../local/ports.ts';
+import { EXIT } from '../output/exit-codes.ts';
+import { formatTable } from '../output/format.ts';
+import type { CommandResult } from './result.ts';
+
+const STEPS = {
+  PlanRun: planRunStep,
+  ReadPage: readPageStep,
+  LockControlPlane: lockControlPlaneStep,
+  TakeSnapshot: takeSnapshotStep,
+  VerifyRecoveryPoint: verifyRecoveryPointStep,
+  ApplyRetention: applyRetentionStep,
+  ReleaseControlPlane: releaseControlPlaneStep,
+  RecordPage: recordPageStep,
+  ReportRun: reportRunStep,
+};
+
+export interface RunOptions {
+  readonly slot?: string;
+}
+
+/** `lifeboat run <policy>`: what the schedule would start, by the same machine; the same slot again adds nothing. */
+export async function runPolicy(ports: Ports, policy: string, options: RunOptions): Promise<CommandResult> {
+  policyNamed(ports.configuration, policy);
+  const input = { policy, slot: parseSlot(options.slot ?? ports.clock().toISOString()) };
+  const readResult = () => ports.journal.read(runId(input), 'result', runResultSchema);
+  try {
+    await runMachine(loadMachine('back-up-fleet'), input, STEPS, (event) => forControlPlane(ports, event));
+  } catch (error) {
+    if ((await readResult()) === undefined) throw error;
+  }
+  const result = await readResult();
+  if (result === undefined) throw new Error(`run ${runId(input)} has ended without a result`);
+  return { json: result, text: describe(result), exitCode: result.status === 'succeeded' ? EXIT.done : EXIT.failed };
+}
+
+/** Several control planes are worked on at once: each line says whose it is, and none tells of bytes. */
+function forControlPlane(ports: Ports, event: unknown): Ports {
+  const { controlPlane } = event as { controlPlane?: string };
+  if (controlPlane === undefined) return ports;
+  return {
+    ...ports,
+    report: (progress) => {
+      if (progress.kind !== 'phase-finished') return;
+      ports.report({ kind: 'note', text: `${controlPlane}: ${progress.phase}, ${progress.outcome}` });
+    },
+  };
+}
+
+function describe({ runId: id, status, counts, outcomes, unreachable }: RunResult): string {
+  const rows = outcomes.map(({ controlPlane, outcome, point, step, reason }) => [
+    controlPlane,
+    outcome,
+    point ?? '-',
+    reason === null ? '' : `${step ?? ''}: ${reason}`,
+  ]);
+  return [
+    rows.length === 0
+      ? 'the policy selects no control plane'
+      : formatTable(['CONTROL PLANE', 'OUTCOME', 'POINT', 'REASON'], rows),
+    ...unreachable.map(({ managementCluster, reason }) => `${managementCluster} was not asked: ${reason}`),
+    `run ${id} ${status}: ${counts.verified} verified, ${counts.failed} failed, ${counts.skipped} skipped`,
+  ].join('\n');
+}

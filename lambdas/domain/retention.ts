@@ -1,0 +1,148 @@
+import { parseDuration } from './duration.ts';
+import type { RetentionRules } from './policy.ts';
+import type { RecoveryPointReason } from './recovery-point.ts';
+
+const HOUR_MILLISECONDS = 3_600_000;
+const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS;
+
+/** Time in which people may look at a point that is not verified, before it is deleted. */
+const GRACE_MILLISECONDS = 3 * DAY_MILLISECONDS;
+/** Points that no schedule took have a time of their own and use up no rule of one; `final` and `imported` have no end. */
+const TIME_TO_LIVE: Readonly<Partial<Record<RecoveryPointReason, number>>> = {
+  'on-demand': 30 * DAY_MILLISECONDS,
+  safety: 14 * DAY_MILLISECONDS,
+};
+
+/** A recovery point as far as retention looks at it. */
+export interface RetainedPoint {
+  readonly id: string;
+  readonly controlPlaneUid: string;
+  readonly takenAt: Date;
+  readonly reason: RecoveryPointReason;
+  readonly verdict: 'verified' | 'stored' | 'refused';
+  readonly pinned: boolean;
+}
+
+/** What becomes of a point, and every reason for it. `later`: it may go, but this run has deleted enough. */
+export interface RetentionDecision {
+  readonly id: string;
+  readonly action: 'keep' | 'delete' | 'later';
+  readonly reasons: readonly string[];
+}
+
+export interface RetentionContext {
+  readonly now: Date;
+  /** So many points are deleted at most, the oldest first. */
+  readonly deletionCap: number;
+}
+
+/**
+ * Decides on all points of one control plane, newest first. Points of another uid belonged to another control plane of the
+ * same name: they are a group of their own, and each group is decided by itself.
+ *
+ * As in restic, rules are OR-ed, of each period the newest point is kept, and while a rule's count is not used up the
+ * oldest point is kept as well. Only verified points count; a point from the future counts for nothing and is kept.
+ */
+export function decideRetention(
+  points: readonly RetainedPoint[],
+  rules: RetentionRules,
+  { now, deletionCap }: RetentionContext,
+): RetentionDecision[] {
+  const newestFirst = [...points].sort((a, b) => compare(b, a));
+  const reasons = new Map<RetainedPoint, string[]>(newestFirst.map((point) => [point, []]));
+  const keep = (point: RetainedPoint, reason: string) => reasons.get(point)?.push(reason);
+  for (const group of Map.groupBy(newestFirst, ({ controlPlaneUid }) => controlPlaneUid).values()) {
+    keepByProtection(group, rules, now, keep);
+    keepByRules(
+      group.filter((point) => point.verdict === 'verified' && point.reason === 'scheduled' && point.takenAt <= now),
+      rules,
+      keep,
+    );
+  }
+  const deletable = newestFirst.filter((point) => reasons.get(point)?.length === 0);
+  const deleted = new Set(deletable.slice(Math.max(0, deletable.length - deletionCap)));
+  return newestFirst.map((point) => {
+    const kept = reasons.get(point) ?? [];
+    if (kept.length > 0) return { id: point.id, action: 'keep', reasons: kept };
+    const why = point.verdict === 'verified' ? 'no rule keeps it' : `${point.verdict}, and nobody can restore from it`;
+    return { id: point.id, action: deleted.has(point) ? 'delete' : 'later', reasons: [why] };
+  });
+}
+
+/** What is kept whatever the rules say. */
+function keepByProtection(
+  group: readonly RetainedPoint[],
+  { minimumVerified }: RetentionRules,
+  now: Date,
+  keep: (point: RetainedPoint, reason: string) => void,
+): void {
+  const verified = group.filter(({ verdict }) => verdict === 'verified');
+  const newest = verified.find(({ takenAt }) => takenAt <= now);
+  for (const [index, point] of verified.entries()) {
+    if (point === newest) keep(point, 'newest verified');
+    else if (index < minimumVerified) keep(point, `one of ${minimumVerified} verified that always stay`);
+  }
+  for (const point of group) {
+    const ageMilliseconds = now.getTime() - point.takenAt.getTime();
+    const timeToLive = TIME_TO_LIVE[point.reason];
+    if (point.pinned) keep(point, 'pinned');
+    if (ageMilliseconds < 0) keep(point, 'taken in the future');
+    if (point.verdict !== 'verified' && ageMilliseconds < GRACE_MILLISECONDS)
+      keep(point, `${point.verdict}, to be looked at`);
+    if (point.reason === 'final' || point.reason === 'imported') keep(point, `${point.reason}, deleted by hand only`);
+    else if (timeToLive !== undefined && point.verdict === 'verified' && ageMilliseconds < timeToLive) {
+      keep(point, `${point.reason}, kept for ${timeToLive / DAY_MILLISECONDS} days`);
+    }
+  }
+}
+
+/** `points`: those that count, newest first. */
+function keepByRules(
+  points: readonly RetainedPoint[],
+  rules: RetentionRules,
+  keep: (point: RetainedPoint, reason: string) => void,
+): void {
+  const [newest] = points;
+  const oldest = points.at(-1);
+  if (newest === undefined || oldest === undefined) return;
+  for (const [rule, periodOf] of Object.entries(PERIODS) as [
+    keyof typeof PERIODS,
+    (point: RetainedPoint) => string,
+  ][]) {
+    const count = rules[rule] ?? 0;
+    const periods = new Set<string>();
+    for (const point of points) {
+      const period = periodOf(point);
+      if (periods.has(period) || periods.size >= count) continue;
+      periods.add(period);
+      keep(point, `${rule} ${period}`);
+    }
+    if (periods.size < count) keep(oldest, `${rule}, the oldest while there are fewer than ${count}`);
+  }
+  if (rules.within === undefined) return;
+  const since = newest.takenAt.getTime() - parseDuration(rules.within);
+  for (const point of points) if (point.takenAt.getTime() >= since) keep(point, `within ${rules.within} of the newest`);
+}
+
+/** The period that a point falls into, in UTC: in local time an hour comes twice a year, and another one never. */
+const PERIODS = {
+  last: ({ id }: RetainedPoint) => id,
+  hourly: ({ takenAt }: RetainedPoint) => `${takenAt.toISOString().slice(0, 13)}h`,
+  daily: ({ takenAt }: RetainedPoint) => takenAt.toISOString().slice(0, 10),
+  weekly: ({ takenAt }: RetainedPoint) => isoWeek(takenAt),
+  monthly: ({ takenAt }: RetainedPoint) => takenAt.toISOString().slice(0, 7),
+  yearly: ({ takenAt }: RetainedPoint) => takenAt.toISOString().slice(0, 4),
+} as const;
+
+/** `2026-W53`: the year is that of the week's Thursday, not always that of the date. */
+function isoWeek(date: Date): string {
+  const thursday = new Date(date);
+  thursday.setUTCDate(date.getUTCDate() + 4 - (date.getUTCDay() || 7));
+  const year = thursday.getUTCFullYear();
+  const day = Math.floor((thursday.getTime() - Date.UTC(year, 0, 1)) / DAY_MILLISECONDS);
+  return `${year}-W${String(Math.floor(day / 7) + 1).padStart(2, '0')}`;
+}
+
+function compare(a: RetainedPoint, b: RetainedPoint): number {
+  return a.takenAt.getTime() - b.takenAt.getTime() || a.id.localeCompare(b.id);
+}
