@@ -39,7 +39,6 @@ export const plannedControlPlaneSchema = z.object({
   controlPlane: z.string(),
   platform: z.enum(PLATFORMS),
 });
-export type PlannedControlPlane = z.infer<typeof plannedControlPlaneSchema>;
 
 export const pageSchema = runSchema.extend({
   page: count,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import aslValidator from 'asl-validator';
+import validate from 'asl-validator';
 import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
 import { CorruptSnapshotError, LockedError, TunnelError } from '../../lambdas/domain/errors.ts';
 import type { Outcome } from '../../lambdas/domain/policy-run.ts';
@@ -66,8 +66,6 @@ describe('the machine back-up-fleet', () => {
   it('is valid Amazon States Language, every Task with a timeout', async () => {
     const machine = JSON.stringify(loadMachine('back-up-fleet'));
     const deployed = machine.replace(/\$\{\w+\}/g, 'arn:aws:lambda:eu-central-1:123456789012:function:step');
-    // Its types are not found by the way that its package names them.
-    const validate = aslValidator as unknown as (definition: unknown) => Promise<{ isValid: boolean }>;
     expect(await validate(JSON.parse(deployed))).toMatchObject({ isValid: true });
     expect(machine.match(/"Type":"Task"/g)?.length).toBe(
       machine.match(/"TimeoutSeconds":\d+,"(Retry|ResultPath|Parameters|Comment)"/g)?.length,

@@ -1,0 +1,4 @@
+/** Its package names no types. */
+declare module 'asl-validator' {
+  export default function validate(definition: unknown): Promise<{ readonly isValid: boolean }>;
+}
