@@ -1,5 +1,11 @@
 import tseslint from 'typescript-eslint';
 
+// With the name "z" zod brings every language it speaks: 350 kB more in each bundle.
+const NAMED_ZOD = {
+  selector: 'ImportDeclaration[source.value="zod"] > ImportSpecifier',
+  message: "Write import * as z from 'zod'.",
+};
+
 // Imports go one way (README, "Where things live"); a room may not reach the rooms listed for it.
 const mayNotImport = (room, ...rooms) => ({
   files: [`${room}/**/*.ts`],
@@ -13,8 +19,11 @@ const mayNotImport = (room, ...rooms) => ({
   },
 });
 
+const ABOVE_ROOMS = ['recovery-points', 'policy-runs', 'handlers', 'runtime', 'bin', 'lib'];
+const ABOVE_DOMAIN = ['store', 'kube', 'platforms', 'datastores', 'events', ...ABOVE_ROOMS];
+
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/'] },
+  { ignores: ['dist/', 'node_modules/', 'cdk.out/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
@@ -26,12 +35,17 @@ export default tseslint.config(
         { allowConstantLoopConditions: 'only-allowed-literals' },
       ],
       'max-lines': ['error', 400],
+      'no-restricted-syntax': ['error', NAMED_ZOD],
     },
   },
-  mayNotImport('lambdas/domain', 'store', 'kube', 'platforms', 'datastores', 'recovery-points', 'handlers', 'bin'),
-  mayNotImport('lambdas/kube', 'store', 'platforms', 'datastores', 'recovery-points', 'handlers', 'bin'),
-  mayNotImport('lambdas/store', 'kube', 'platforms', 'datastores', 'recovery-points', 'handlers', 'bin'),
-  mayNotImport('lambdas/datastores', 'platforms', 'recovery-points', 'handlers', 'bin'),
-  mayNotImport('lambdas/platforms', 'datastores', 'store', 'recovery-points', 'handlers', 'bin'),
-  mayNotImport('lambdas/recovery-points', 'handlers', 'bin'),
+  mayNotImport('lambdas/domain', ...ABOVE_DOMAIN),
+  mayNotImport('lambdas/aws', ...ABOVE_DOMAIN),
+  mayNotImport('lambdas/kube', 'store', 'platforms', 'datastores', ...ABOVE_ROOMS),
+  mayNotImport('lambdas/store', 'kube', 'platforms', 'datastores', ...ABOVE_ROOMS),
+  mayNotImport('lambdas/events', 'kube', 'store', 'platforms', 'datastores', ...ABOVE_ROOMS),
+  mayNotImport('lambdas/datastores', 'platforms', ...ABOVE_ROOMS),
+  mayNotImport('lambdas/platforms', 'datastores', 'store', ...ABOVE_ROOMS),
+  mayNotImport('lambdas/recovery-points', ...ABOVE_ROOMS.filter((room) => room !== 'recovery-points')),
+  mayNotImport('lambdas/policy-runs', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/handlers', 'bin', 'lib'),
 );

@@ -1,4 +1,4 @@
-// Suites by what they need: unit nothing, workflow the machines' files, contract local servers, e2e the test bed (Linux and root).
+// Suites by what they need: unit nothing, workflow the machines' files, stack CDK, contract local servers, e2e the test bed (Linux and root).
 const suite = (name, extra = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
@@ -13,6 +13,7 @@ export default {
   projects: [
     suite('unit'),
     suite('workflow'),
+    suite('stack'),
     suite('contract'),
     suite('e2e', { globalSetup: '<rootDir>/test/e2e/setup.ts', globalTeardown: '<rootDir>/test/e2e/teardown.ts' }),
   ],
