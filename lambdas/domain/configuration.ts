@@ -1,28 +1,70 @@
-import { z } from 'zod';
-import { policyNameSchema, policySchema } from './policy.ts';
+import * as z from 'zod';
+import { deploymentSchema } from './deployment.ts';
+import { eksAccessSchema } from './eks-access.ts';
+import { ConfigurationError } from './errors.ts';
+import { hookSchema } from './hooks.ts';
+import { policyNameSchema, policySchema, type Policy } from './policy.ts';
 
 const clusterName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits, "-" and "."');
 
-/** How one management cluster is reached: a kubeconfig file, or a secret of AWS Secrets Manager that holds one. */
-const managementClusterSchema = z.union(
-  [z.strictObject({ kubeconfig: z.string().min(1) }), z.strictObject({ secret: z.string().min(1) })],
-  { error: 'give exactly one of "kubeconfig: <path>" and "secret: <name in Secrets Manager>"' },
-);
+const managementClusterSchema = z
+  .union(
+    [
+      z.strictObject({
+        kubeconfig: z.string().min(1).describe('Path of a kubeconfig file, relative to this file.'),
+      }),
+      z.strictObject({
+        secret: z.string().min(1).describe('Name in Secrets Manager of a secret that holds a kubeconfig.'),
+      }),
+      z.strictObject({
+        eks: eksAccessSchema.describe('An EKS cluster; tokens for it are signed with the AWS credentials at hand.'),
+      }),
+    ],
+    {
+      error:
+        'give exactly one of "kubeconfig: <path>", "secret: <name in Secrets Manager>" and "eks: { cluster, region, endpoint, certificateAuthority }"',
+    },
+  )
+  .describe('How the management cluster is reached.');
 
 /** Everything that `lifeboat.yaml` may say; unknown keys are refused, so that a typing error can't pass as a default. */
-export const configurationSchema = z.strictObject({
-  /** A directory (relative to this file) or `s3://bucket/prefix`. */
-  store: z.string().min(1),
-  s3: z
-    .strictObject({
-      endpoint: z.url({ protocol: /^https?$/ }).optional(),
-      region: z.string().min(1).optional(),
-      forcePathStyle: z.boolean().optional(),
-    })
-    .optional(),
-  managementClusters: z.record(clusterName, managementClusterSchema),
-  policies: z.record(policyNameSchema, policySchema).optional(),
-});
+export const configurationSchema = z
+  .strictObject({
+    store: z
+      .string()
+      .min(1)
+      .describe('Where recovery points lie: a directory, relative to this file, or s3://bucket/prefix.'),
+    s3: z
+      .strictObject({
+        endpoint: z
+          .url({ protocol: /^https?$/ })
+          .optional()
+          .describe('URL of a store other than AWS.'),
+        region: z.string().min(1).optional().describe('Region of the bucket.'),
+        forcePathStyle: z
+          .boolean()
+          .optional()
+          .describe('Puts the bucket into the path of URLs instead of the host name.'),
+      })
+      .optional()
+      .describe('How S3 is reached.'),
+    managementClusters: z
+      .record(clusterName, managementClusterSchema)
+      .describe('The clusters whose pods run control planes, by a name of your choice.'),
+    policies: z.record(policyNameSchema, policySchema).optional().describe('What is backed up when, by name.'),
+    hooks: z.array(hookSchema).optional().describe('Told of all events, of every policy.'),
+    aws: deploymentSchema.optional().describe('How the application is deployed to AWS.'),
+  })
+  .meta({ title: 'lifeboat.yaml', description: 'Configuration of Lifeboat.' });
 export type Configuration = z.infer<typeof configurationSchema>;
+
+/** A policy by its name; ConfigurationError names those there are. */
+export function policyNamed({ policies = {} }: Configuration, name: string): Policy {
+  const policy = policies[name];
+  if (policy !== undefined) return policy;
+  throw new ConfigurationError(`there is no policy "${name}"`, {
+    remedy: `Known are: ${Object.keys(policies).join(', ') || 'none'}. Add it below policies, or correct the name.`,
+  });
+}

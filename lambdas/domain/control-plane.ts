@@ -26,13 +26,23 @@ export function parseControlPlaneName(text: string): ControlPlaneName {
     });
   }
   for (const part of parts) {
-    if (!NAME_PART.test(part) || part.includes('..')) {
+    if (!isNamePart(part)) {
       throw new ConfigurationError(`"${part}" in "${text}" is not a valid Kubernetes name`, {
         remedy: 'Use lower-case letters, digits, "-" and "."; "lifeboat discover" lists the control planes.',
       });
     }
   }
   return { managementCluster, namespace, name };
+}
+
+/** Whether a text has the form that {@link parseControlPlaneName} takes. */
+export function isControlPlaneName(text: string): boolean {
+  const parts = text.split('/');
+  return parts.length === 3 && parts.every(isNamePart);
+}
+
+function isNamePart(part: string): boolean {
+  return NAME_PART.test(part) && !part.includes('..');
 }
 
 /** The inverse of {@link parseControlPlaneName}. */

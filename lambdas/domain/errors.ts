@@ -85,6 +85,14 @@ export class LockedError extends TransientError {
 export class StoreUnavailableError extends TransientError {
   override readonly name = 'StoreUnavailableError';
 }
+/** The event bus did not take an event over: no answer, throttled or 5xx. */
+export class EventsUnavailableError extends TransientError {
+  override readonly name = 'EventsUnavailableError';
+}
+/** Another service of AWS (Step Functions, Scheduler, Secrets Manager) did not answer, throttled or answered 5xx. */
+export class AwsUnavailableError extends TransientError {
+  override readonly name = 'AwsUnavailableError';
+}
 
 /** A conditional write lost: the key exists already, or is no longer what was read. */
 export class ConflictError extends InvariantError {

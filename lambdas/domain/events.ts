@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PLATFORMS } from './control-plane.ts';
 import { countsSchema } from './policy-run.ts';
 import { proofSchema } from './recovery-point.ts';

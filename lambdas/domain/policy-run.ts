@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigurationError } from './errors.ts';
 import { PLATFORMS } from './control-plane.ts';
 
@@ -8,8 +8,14 @@ import { PLATFORMS } from './control-plane.ts';
  * below Step Functions' 256 KiB a state.
  */
 
-/** Items of a page: with a failure's text of up to 2,000 characters each, the outcomes of a page stay below 100 KiB. */
+/** Items of a page: with the longest texts of failures the outcomes of a page stay below 256 KiB (test/workflow/payload.test.ts). */
 export const CONTROL_PLANES_A_PAGE = 40;
+/**
+ * Pages of one execution; the rest goes on in another one, because Step Functions ends an execution after 25,000 events of
+ * its history. So many fit in a night in which every control plane needs four more attempts, together with a redrive of the
+ * pages that are under way at once (computed from the machine's file by test/workflow/history.test.ts).
+ */
+export const PAGES_A_PART = 12;
 const LONGEST_REASON = 2_000;
 
 const slot = z.iso.datetime();
@@ -22,12 +28,23 @@ export type RunInput = z.infer<typeof runInputSchema>;
 export const runSchema = runInputSchema.extend({ runId: z.string() });
 export type PolicyRun = z.infer<typeof runSchema>;
 
+/** How the machine is started: a run from its beginning, or the part of it that begins with a later page. */
+export const partInputSchema = runInputSchema.extend({ firstPage: count.optional() });
+export type PartInput = z.infer<typeof partInputSchema>;
+
+/** The part that the machine starts when its own is done. */
+export const nextPartSchema = runInputSchema.extend({ firstPage: z.int().positive() });
+export type NextPart = z.infer<typeof nextPartSchema>;
+
 /** A management cluster whose control planes could not be listed. */
 export const unreachableSchema = z.object({ managementCluster: z.string(), reason: z.string() });
 
 export const planSchema = runSchema.extend({
-  /** Numbers of the pages, which lie in the store. */
-  pages: z.array(count),
+  /** Numbers of the pages of this part, which lie in the store. */
+  pages: z.array(count).max(PAGES_A_PART),
+  /** Where the next part begins; null when this one is the last. */
+  nextPage: z.int().positive().nullable(),
+  /** Of the whole run. */
   controlPlanes: count,
   unreachable: count,
 });
@@ -59,7 +76,13 @@ export const verifiedSchema = z.object({ verdict: z.enum(['verified', 'stored', 
 
 export const releasedSchema = z.null();
 
-export const retainedSchema = z.object({ kept: count, deleted: count, deferred: count });
+export const retainedSchema = z.object({
+  kept: count,
+  deleted: count,
+  deferred: count,
+  /** What failed takes have left behind: swept, not swept for a reason, and left for the next run. */
+  leftovers: z.object({ swept: count, kept: count, deferred: count }),
+});
 
 /** What became of one control plane; failures carry the name and text of their error. */
 export const outcomeSchema = z.strictObject({
@@ -90,9 +113,28 @@ export const runResultSchema = runSchema.extend({
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
-/** The name of a run, and of its execution: the same slot delivered twice is the same run. */
+/** `policies/<policy>/last-run.json`: the newest slot that was run to its end, so that nobody has to list all runs. */
+export const lastRunSchema = runResultSchema.omit({ outcomes: true });
+export type LastRun = z.infer<typeof lastRunSchema>;
+
+/** Key of a policy's {@link lastRunSchema}. */
+export function lastRunKey(policy: string): string {
+  return `policies/${policy}/last-run.json`;
+}
+
+/** The name of a run, and of its first execution: the same slot delivered twice is the same run. */
 export function runId({ policy, slot }: RunInput): string {
   return `${policy}-${slot.replace(/[-:]|\.\d+/g, '')}`;
+}
+
+/** The name of the execution of a later part, which makes it one however often it is started. */
+export function partName({ firstPage, ...run }: NextPart): string {
+  return `${runId(run)}-${firstPage}`;
+}
+
+/** Name of one of the schedules of a policy: some need two, because EventBridge has no "or" of days. */
+export function scheduleName(policy: string, index: number): string {
+  return `${policy}-${index + 1}`;
 }
 
 /** The slot that a text stands for, to the second in UTC. ConfigurationError when it is no time. */

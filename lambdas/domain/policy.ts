@@ -1,69 +1,124 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PLATFORMS, type ControlPlaneName, type PlatformName } from './control-plane.ts';
 import { isDuration } from './duration.ts';
-import { isSchedule, isTimeZone } from './schedule.ts';
+import { ConfigurationError } from './errors.ts';
+import { hookSchema } from './hooks.ts';
+import { checkTimeZone, schedulerExpressions, type SchedulerExpression } from './schedule.ts';
 
 /** Part of an execution's name, which AWS allows 80 characters for. */
 export const policyNameSchema = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/, 'use up to 32 lower-case letters, digits and "-"');
 
-const duration = z.string().refine(isDuration, 'write a duration such as 90m, 26h, 7d or 2w');
+const duration = z
+  .string()
+  .refine(isDuration, 'write a duration such as 90m, 26h, 7d or 2w')
+  .meta({ pattern: '^(?=.*[1-9])([0-9]+[mhdw])+$' });
 const count = z.int().positive();
 const pattern = z.string().regex(/^[-a-z0-9.*]+$/, 'use lower-case letters, digits, "-", "." and "*" for any text');
 const patterns = z.array(pattern).min(1);
 
-/** Every field that is given must match, by any of its values; without any field everything is selected. */
-const selectorSchema = z.strictObject({
-  platforms: z.array(z.enum(PLATFORMS)).min(1).optional(),
-  managementClusters: patterns.optional(),
-  namespaces: patterns.optional(),
-  names: patterns.optional(),
-  /** All of them, with exactly these values. */
-  labels: z.record(z.string(), z.string()).optional(),
-});
+/** Makes an issue with reason and remedy of a ConfigurationError. */
+const acceptedBy =
+  <T>(check: (value: T) => unknown, path: string[] = []) =>
+  (value: T, context: z.RefinementCtx) => {
+    try {
+      check(value);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      // Or the check of the whole policy would refuse the same once more.
+      context.addIssue({ code: 'custom', path, message: `${error.message}. ${error.remedy ?? ''}`, continue: false });
+    }
+  };
+
+const selectorSchema = z
+  .strictObject({
+    platforms: z.array(z.enum(PLATFORMS)).min(1).optional().describe('Platforms that run control planes.'),
+    managementClusters: patterns.optional().describe('Names of management clusters; "*" stands for any text.'),
+    namespaces: patterns.optional().describe('Namespaces on the management cluster; "*" stands for any text.'),
+    names: patterns.optional().describe('Names of control planes; "*" stands for any text.'),
+    labels: z.record(z.string(), z.string()).optional().describe('Labels, all of them with exactly these values.'),
+  })
+  .describe(
+    'Control planes of the policy: every field that is given must match, by any of its values. All of them when left out.',
+  );
 export type Selector = z.infer<typeof selectorSchema>;
 
-/** Rules are OR-ed: a recovery point is kept when any of them keeps it. Only verified points count. */
+const retentionRules = {
+  last: count.optional().describe('Keeps the newest N.'),
+  hourly: count.optional().describe('Keeps the newest of each of the last N hours (UTC) that have one.'),
+  daily: count.optional().describe('Keeps the newest of each of the last N days (UTC) that have one.'),
+  weekly: count.optional().describe('Keeps the newest of each of the last N ISO weeks (UTC) that have one.'),
+  monthly: count.optional().describe('Keeps the newest of each of the last N months (UTC) that have one.'),
+  yearly: count.optional().describe('Keeps the newest of each of the last N years (UTC) that have one.'),
+  within: duration.optional().describe('Keeps all that are at most this much older than the newest.'),
+};
+const RULE_NAMES = Object.keys(retentionRules) as (keyof typeof retentionRules)[];
+
 export const retentionRulesSchema = z
   .strictObject({
-    /** The newest N. */
-    last: count.optional(),
-    /** The newest of each of the last N hours, days, ISO weeks, months, years (UTC) that have one. */
-    hourly: count.optional(),
-    daily: count.optional(),
-    weekly: count.optional(),
-    monthly: count.optional(),
-    yearly: count.optional(),
-    /** All that are at most this much older than the newest. */
-    within: duration.optional(),
-    /** So many verified points stay whatever the rules say. */
-    minimumVerified: count.default(3),
+    ...retentionRules,
+    minimumVerified: count.default(3).describe('So many verified points stay whatever the rules say.'),
   })
   .refine(
-    (rules) => Object.entries(rules).some(([name, rule]) => name !== 'minimumVerified' && rule !== undefined),
-    'give at least one of last, hourly, daily, weekly, monthly, yearly and within',
-  );
+    (rules) => RULE_NAMES.some((name) => rules[name] !== undefined),
+    `give at least one of ${RULE_NAMES.slice(0, -1).join(', ')} and ${RULE_NAMES.at(-1) ?? ''}`,
+  )
+  .meta({
+    description: 'A recovery point is kept when any rule keeps it. Only verified points count.',
+    anyOf: RULE_NAMES.map((name) => ({ required: [name] })),
+  });
 export type RetentionRules = z.infer<typeof retentionRulesSchema>;
 
-/** Which control planes are backed up when, and how long that is kept. */
-export const policySchema = z.strictObject({
-  select: selectorSchema.default({}),
-  /** Five-field cron, `@daily` and the like, or `@every 6h`. */
-  schedule: z
-    .string()
-    .refine(isSchedule, 'write five fields of cron that fire some day, @daily and the like, or @every 6h'),
-  /** IANA name; UTC when left out. */
-  timeZone: z.string().refine(isTimeZone, 'give an IANA name such as Europe/Berlin').optional(),
-  retention: retentionRulesSchema,
-  /** Nobody, not even the account's root user, can delete a point in its first so many days. Needs S3 with Object Lock. */
-  objectLock: z.strictObject({ days: count }).optional(),
-  /** `live` also compares with the members while they run. */
-  verification: z.enum(['structure', 'live']).default('live'),
-  /** The age of the newest verified point from which on status and alarm complain. */
-  objective: duration.default('26h'),
-});
+export const policySchema = z
+  .strictObject({
+    select: selectorSchema.default({}),
+    schedule: z
+      .string()
+      .superRefine(acceptedBy((schedule) => schedulerExpressions(schedule)))
+      .meta({
+        description:
+          'Five fields of cron, @hourly to @yearly, or "@every 6h"; "TZ=Europe/Berlin " may stand before it.',
+        examples: ['0 3 * * *', '@daily', '@every 6h'],
+      }),
+    timeZone: z
+      .string()
+      .superRefine(acceptedBy(checkTimeZone))
+      .optional()
+      .describe('IANA name of the time zone of the schedule; UTC when left out.'),
+    flexibleWindowMinutes: z
+      .int()
+      .min(0)
+      // API reference of EventBridge Scheduler, FlexibleTimeWindow: MaximumWindowInMinutes.
+      .max(1440)
+      .default(0)
+      .describe(
+        'Runs start at any time in so many minutes after the scheduled time, so that fleets do not start at once.',
+      ),
+    retention: retentionRulesSchema,
+    objectLock: z
+      .strictObject({ days: count.describe('Days from the time that a point is taken.') })
+      .optional()
+      .describe("Nobody, not even the account's root user, can delete a point meanwhile. Needs S3 with Object Lock."),
+    verification: z
+      .enum(['structure', 'live'])
+      .default('live')
+      .describe(
+        '"structure" walks every page of what was stored; "live" also compares with the members while they run.',
+      ),
+    objective: duration
+      .default('26h')
+      .describe('The age of the newest verified point from which on status and alarm complain.'),
+    hooks: z.array(hookSchema).optional().describe('Told of the events of this policy.'),
+  })
+  .superRefine(acceptedBy(({ schedule, timeZone }) => schedulerExpressions(schedule, timeZone), ['schedule']))
+  .describe('Which control planes are backed up when, and how long that is kept.');
 export type Policy = z.infer<typeof policySchema>;
+
+/** The expressions for EventBridge Scheduler that start a policy: one, or two where its schedule needs two. */
+export function schedulesOf({ schedule, timeZone }: Policy): readonly SchedulerExpression[] {
+  return schedulerExpressions(schedule, timeZone);
+}
 
 /** A control plane as far as selecting needs it. */
 export interface Selectable {

@@ -1,6 +1,12 @@
-import { z } from 'zod';
-import { formatControlPlaneName, parseControlPlaneName, PLATFORMS, type ControlPlaneName } from './control-plane.ts';
-import type { PlatformName } from './control-plane.ts';
+import * as z from 'zod';
+import {
+  formatControlPlaneName,
+  isControlPlaneName,
+  parseControlPlaneName,
+  PLATFORMS,
+  type ControlPlaneName,
+  type PlatformName,
+} from './control-plane.ts';
 
 /** Raised with every change of the manifest that an older reader would misread; old versions stay readable. */
 const MANIFEST_VERSION = 1;
@@ -142,6 +148,11 @@ export function recoveryPointId(takenAt: Date, random: () => number): string {
   return `${time}-${suffix}`;
 }
 
+/** The time that an id carries, to the second. */
+export function timeOfRecoveryPoint(id: string): Date {
+  return new Date(id.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ).*$/, '$1-$2-$3:$4:$5'));
+}
+
 /** The prefix of everything that belongs to one recovery point, ending in a slash. */
 export function recoveryPointPrefix(address: RecoveryPointAddress): string {
   return `${ROOT}${address.platform}/${formatControlPlaneName(address.controlPlane)}/${address.id}/`;
@@ -172,7 +183,8 @@ export function recoveryPointsRoot(platform?: PlatformName): string {
 export function addressOfManifestKey(key: string): RecoveryPointAddress | undefined {
   const [, platform, controlPlane, id] = MANIFEST_KEY.exec(key) ?? [];
   const known = PLATFORMS.find((name) => name === platform);
-  if (known === undefined || controlPlane === undefined || id === undefined || !ID.test(id)) return undefined;
+  if (known === undefined || controlPlane === undefined || id === undefined) return undefined;
+  if (!isControlPlaneName(controlPlane) || !ID.test(id)) return undefined;
   return { platform: known, controlPlane: parseControlPlaneName(controlPlane), id };
 }
 

@@ -13,6 +13,12 @@ const TIME_TO_LIVE: Readonly<Partial<Record<RecoveryPointReason, number>>> = {
   safety: 14 * DAY_MILLISECONDS,
 };
 
+/** What keeps an object in the store from being deleted: a lock until a time, a legal hold, or both. */
+export interface RetentionLock {
+  readonly until: Date | undefined;
+  readonly legalHold: boolean;
+}
+
 /** A recovery point as far as retention looks at it. */
 export interface RetainedPoint {
   readonly id: string;
@@ -21,6 +27,10 @@ export interface RetainedPoint {
   readonly reason: RecoveryPointReason;
   readonly verdict: 'verified' | 'stored' | 'refused';
   readonly pinned: boolean;
+  /** The policy that took it; null when none did. */
+  readonly policy: string | null;
+  /** On its manifest or its data; left out as long as nobody has looked. */
+  readonly lock?: RetentionLock | undefined;
 }
 
 /** What becomes of a point, and every reason for it. `later`: it may go, but this run has deleted enough. */
@@ -32,6 +42,8 @@ export interface RetentionDecision {
 
 export interface RetentionContext {
   readonly now: Date;
+  /** Whose rules these are. Points of other policies are kept, as those have rules of their own. */
+  readonly policy: string;
   /** So many points are deleted at most, the oldest first. */
   readonly deletionCap: number;
 }
@@ -41,20 +53,30 @@ export interface RetentionContext {
  * same name: they are a group of their own, and each group is decided by itself.
  *
  * As in restic, rules are OR-ed, of each period the newest point is kept, and while a rule's count is not used up the
- * oldest point is kept as well. Only verified points count; a point from the future counts for nothing and is kept.
+ * oldest point is kept as well. Only verified points of this policy count; a point from the future counts for nothing and is
+ * kept.
  */
 export function decideRetention(
   points: readonly RetainedPoint[],
   rules: RetentionRules,
-  { now, deletionCap }: RetentionContext,
+  { now, policy, deletionCap }: RetentionContext,
 ): RetentionDecision[] {
   const newestFirst = [...points].sort((a, b) => compare(b, a));
   const reasons = new Map<RetainedPoint, string[]>(newestFirst.map((point) => [point, []]));
   const keep = (point: RetainedPoint, reason: string) => reasons.get(point)?.push(reason);
   for (const group of Map.groupBy(newestFirst, ({ controlPlaneUid }) => controlPlaneUid).values()) {
     keepByProtection(group, rules, now, keep);
+    for (const point of group) {
+      if (isOfAnother(point, policy)) keep(point, `policy ${point.policy ?? ''} decides on it`);
+    }
     keepByRules(
-      group.filter((point) => point.verdict === 'verified' && point.reason === 'scheduled' && point.takenAt <= now),
+      group.filter(
+        (point) =>
+          point.verdict === 'verified' &&
+          point.reason === 'scheduled' &&
+          !isOfAnother(point, policy) &&
+          point.takenAt <= now,
+      ),
       rules,
       keep,
     );
@@ -67,6 +89,16 @@ export function decideRetention(
     const why = point.verdict === 'verified' ? 'no rule keeps it' : `${point.verdict}, and nobody can restore from it`;
     return { id: point.id, action: deleted.has(point) ? 'delete' : 'later', reasons: [why] };
   });
+}
+
+/** In words, to be read after "it is" or as a reason. */
+export function describeLock({ until, legalHold }: RetentionLock): string {
+  const locked = until === undefined ? [] : [`locked until ${until.toISOString()}`];
+  return [...(legalHold ? ['under a legal hold'] : []), ...locked].join(' and ');
+}
+
+function isOfAnother(point: RetainedPoint, policy: string): boolean {
+  return point.policy !== null && point.policy !== policy;
 }
 
 /** What is kept whatever the rules say. */
@@ -82,10 +114,13 @@ function keepByProtection(
     if (point === newest) keep(point, 'newest verified');
     else if (index < minimumVerified) keep(point, `one of ${minimumVerified} verified that always stay`);
   }
+  const latest = group.find(({ takenAt }) => takenAt <= now);
+  if (latest !== undefined && latest.verdict !== 'verified') keep(latest, 'newest');
   for (const point of group) {
     const ageMilliseconds = now.getTime() - point.takenAt.getTime();
     const timeToLive = TIME_TO_LIVE[point.reason];
     if (point.pinned) keep(point, 'pinned');
+    if (point.lock !== undefined) keep(point, describeLock(point.lock));
     if (ageMilliseconds < 0) keep(point, 'taken in the future');
     if (point.verdict !== 'verified' && ageMilliseconds < GRACE_MILLISECONDS)
       keep(point, `${point.verdict}, to be looked at`);

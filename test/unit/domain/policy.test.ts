@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseDuration } from '../../../lambdas/domain/duration.ts';
-import { policySchema, selects, type Selector } from '../../../lambdas/domain/policy.ts';
+import { policySchema, schedulesOf, selects, type Selector } from '../../../lambdas/domain/policy.ts';
 import { parseSlot, runId } from '../../../lambdas/domain/policy-run.ts';
 
 const LEAST = { schedule: '@daily', retention: { last: 3 } };
@@ -10,6 +10,7 @@ describe('a policy', () => {
     expect(policySchema.parse(LEAST)).toEqual({
       select: {},
       schedule: '@daily',
+      flexibleWindowMinutes: 0,
       retention: { last: 3, minimumVerified: 3 },
       verification: 'live',
       objective: '26h',
@@ -20,10 +21,13 @@ describe('a policy', () => {
     ['no retention rule', { ...LEAST, retention: { minimumVerified: 5 } }, /at least one of last, hourly/],
     ['a rule of zero', { ...LEAST, retention: { last: 0 } }, /expected number to be >0/],
     ['an unknown key', { ...LEAST, retain: 3 }, /Unrecognized key/],
-    ['a schedule with seconds', { ...LEAST, schedule: '0 0 3 * * *' }, /five fields/],
-    ['a schedule that never fires', { ...LEAST, schedule: '0 3 31 2 *' }, /five fields/],
-    ['an unknown macro', { ...LEAST, schedule: '@reboot' }, /five fields/],
-    ['an unknown time zone', { ...LEAST, timeZone: 'Europe/Atlantis' }, /IANA/],
+    ['a schedule with seconds', { ...LEAST, schedule: '0 0 3 * * *' }, /does not have five fields.*seconds out/],
+    ['a schedule that never fires', { ...LEAST, schedule: '0 3 31 2 *' }, /never fires: no month.*29 February/],
+    ['an unknown macro', { ...LEAST, schedule: '@reboot' }, /no schedule.*@hourly/],
+    ['an unknown time zone', { ...LEAST, timeZone: 'Europe/Atlantis' }, /no time zone.*IANA/],
+    ['two time zones', { ...LEAST, schedule: 'TZ=UTC @daily', timeZone: 'Asia/Tokyo' }, /in UTC, but.*Asia\/Tokyo/],
+    ['a window of more than a day', { ...LEAST, flexibleWindowMinutes: 1441 }, /<=1440/],
+    ['a window that is negative', { ...LEAST, flexibleWindowMinutes: -1 }, />=0/],
     ['a duration without a unit', { ...LEAST, objective: '26' }, /duration/],
     ['a selector that matches nothing', { ...LEAST, select: { names: [] } }, /names/],
     ['an unknown platform', { ...LEAST, select: { platforms: ['nomad'] } }, /hypershift/],
@@ -31,8 +35,20 @@ describe('a policy', () => {
     expect(policySchema.safeParse(policy).error?.message).toMatch(expected);
   });
 
-  it.each(['0 3 * * *', '*/15 8-18 * * MON-FRI', '@hourly', '@every 90m'])('accepts the schedule %s', (schedule) => {
-    expect(policySchema.parse({ ...LEAST, schedule }).schedule).toBe(schedule);
+  it('is told once what is wrong with its schedule, and at the field that is wrong', () => {
+    const pathsOf = (policy: object) => policySchema.safeParse(policy).error?.issues.map(({ path }) => path.join('.'));
+    expect(pathsOf({ ...LEAST, schedule: '@never' })).toEqual(['schedule']);
+    expect(pathsOf({ ...LEAST, timeZone: 'Europe/Atlantis' })).toEqual(['timeZone']);
+    expect(pathsOf({ ...LEAST, schedule: 'TZ=UTC @daily', timeZone: 'Asia/Tokyo' })).toEqual(['schedule']);
+  });
+
+  it('starts by one expression of EventBridge Scheduler, or two', () => {
+    const startsBy = (schedule: object) => schedulesOf(policySchema.parse({ ...LEAST, ...schedule }));
+    expect(startsBy({ schedule: '@every 90m' })).toEqual([{ expression: 'rate(90 minutes)', timeZone: 'UTC' }]);
+    expect(startsBy({ schedule: '0 3 1 * mon', timeZone: 'Europe/Berlin' })).toEqual([
+      { expression: 'cron(0 3 1 * ? *)', timeZone: 'Europe/Berlin' },
+      { expression: 'cron(0 3 ? * MON *)', timeZone: 'Europe/Berlin' },
+    ]);
   });
 });
 

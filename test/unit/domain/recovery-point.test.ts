@@ -5,6 +5,7 @@ import {
   manifestKey,
   proofKey,
   recoveryPointId,
+  timeOfRecoveryPoint,
   verdict,
   type Proof,
 } from '../../../lambdas/domain/recovery-point.ts';
@@ -26,6 +27,7 @@ describe('the id of a recovery point', () => {
     expect(earlier).toBe('20260102T030405Z-zzzz');
     expect(later).toBe('20260102T030406Z-0000');
     expect(earlier < later).toBe(true);
+    expect(timeOfRecoveryPoint(later)).toEqual(new Date('2026-01-02T03:04:06.000Z'));
   });
 
   it('is recognised by its form alone', () => {
@@ -49,6 +51,8 @@ describe('the keys of a recovery point', () => {
     'recovery-points/hypershift/mgmt-a/clusters/prod/notes/manifest.json',
     'recovery-points/other/mgmt-a/clusters/prod/20260102T030405Z-a1b2/manifest.json',
     'recovery-points/hypershift/mgmt-a/clusters/prod/20260102T030405Z-a1b2/proofs/manifest.json',
+    'recovery-points/hypershift/Mgmt A/clusters/prod/20260102T030405Z-a1b2/manifest.json',
+    'recovery-points/hypershift/mgmt-a/../prod/20260102T030405Z-a1b2/manifest.json',
     'operations/1/manifest.json',
   ])('of other things are no manifest: %s', (key) => {
     expect(addressOfManifestKey(key)).toBeUndefined();

@@ -8,7 +8,13 @@ const NOW = new Date('2026-11-20T12:00:00Z');
 const DAY = 24 * 3_600_000;
 
 function point(id: string, takenAt: string, more: Partial<RetainedPoint> = {}): RetainedPoint {
-  const usual = { controlPlaneUid: 'uid', reason: 'scheduled', verdict: 'verified', pinned: false } as const;
+  const usual = {
+    controlPlaneUid: 'uid',
+    reason: 'scheduled',
+    verdict: 'verified',
+    pinned: false,
+    policy: 'nightly',
+  } as const;
   return { id, takenAt: new Date(takenAt), ...usual, ...more };
 }
 
@@ -17,7 +23,7 @@ function rules(given: Partial<RetentionRules>): RetentionRules {
 }
 
 function decide(points: readonly RetainedPoint[], given: Partial<RetentionRules>, now = NOW, deletionCap = 1000) {
-  return decideRetention(points, rules(given), { now, deletionCap });
+  return decideRetention(points, rules(given), { now, policy: 'nightly', deletionCap });
 }
 
 function kept(points: readonly RetainedPoint[], given: Partial<RetentionRules>, now = NOW): string[] {
@@ -82,6 +88,18 @@ describe('retention', () => {
     ['imported', { reason: 'imported' }, 'imported, deleted by hand only'],
     ['refused a day ago', { verdict: 'refused', takenAt: new Date(NOW.getTime() - DAY) }, 'refused, to be looked at'],
     ['from the future', { takenAt: new Date(NOW.getTime() + DAY) }, 'taken in the future'],
+    [
+      'locked',
+      { lock: { until: new Date('2026-12-24T00:00:00Z'), legalHold: false } },
+      'locked until 2026-12-24T00:00:00.000Z',
+    ],
+    ['under a legal hold', { lock: { until: undefined, legalHold: true } }, 'under a legal hold'],
+    [
+      'locked and held',
+      { lock: { until: new Date('2026-12-24T00:00:00Z'), legalHold: true } },
+      'under a legal hold and locked until 2026-12-24T00:00:00.000Z',
+    ],
+    ["another policy's", { policy: 'monthly' }, 'policy monthly decides on it'],
   ] as const)('keeps a point that is %s', (_, more, reason) => {
     const points = [point('a', '2026-01-01T00:00:00Z', more), point('b', '2026-11-20T00:00:00Z')];
     const found = decide(points, { last: 1 }).find(({ id }) => id === 'a');
@@ -95,6 +113,24 @@ describe('retention', () => {
       action: 'delete',
       reasons: [expect.stringMatching(/^refused/)],
     });
+  });
+
+  it("does not let another policy's points use up its rules", () => {
+    const points = [
+      point('a', '2026-11-18T00:00:00Z'),
+      point('b', '2026-11-19T00:00:00Z', { policy: 'hourly' }),
+      point('c', '2026-11-20T00:00:00Z', { policy: 'hourly' }),
+    ];
+    expect(kept(points, { last: 1 })).toEqual(['c', 'b', 'a']);
+    expect(decide(points, { last: 1 })[2]?.reasons).toContain('last a');
+  });
+
+  it('keeps the newest when nothing is verified, however old it is', () => {
+    const points = ['a', 'b'].map((id, day) => point(id, `2026-01-0${day + 1}T00:00:00Z`, { verdict: 'stored' }));
+    expect(decide(points, { last: 1 })).toMatchObject([
+      { id: 'b', action: 'keep', reasons: ['newest'] },
+      { id: 'a', action: 'delete' },
+    ]);
   });
 
   it('takes points of another control plane of the same name as a group of their own', () => {
@@ -124,6 +160,11 @@ const arbitraryPoints = fc
       reason: fc.constantFrom('scheduled', 'scheduled', 'scheduled', 'on-demand', 'safety', 'final', 'imported'),
       verdict: fc.constantFrom('verified', 'verified', 'verified', 'stored', 'refused'),
       pinned: fc.constantFrom(false, false, false, true),
+      policy: fc.constantFrom('nightly', 'nightly', 'nightly', 'weekly', null),
+      lock: fc.constantFrom(undefined, undefined, undefined, {
+        until: new Date(NOW.getTime() + DAY),
+        legalHold: false,
+      }),
     }),
     { maxLength: 60 },
   )
@@ -153,8 +194,24 @@ function withoutAbsent(fields: object): object {
 }
 
 function keptIds(points: readonly RetainedPoint[], given: RetentionRules, now = NOW): Set<string> {
-  return new Set(kept(points, given, now));
+  return idsOf(points, given, ['keep'], now);
 }
+
+function idsOf(
+  points: readonly RetainedPoint[],
+  given: RetentionRules,
+  actions: readonly string[],
+  now = NOW,
+): Set<string> {
+  return new Set(
+    decide(points, given, now)
+      .filter(({ action }) => actions.includes(action))
+      .map(({ id }) => id),
+  );
+}
+
+/** By how much a clock is wrong. */
+const years = fc.integer({ min: -50, max: 50 });
 
 describe('retention, whatever the points and rules', () => {
   const check = <T>(arbitrary: fc.Arbitrary<T>, property: (value: T) => void) => {
@@ -163,14 +220,25 @@ describe('retention, whatever the points and rules', () => {
 
   it('deletes nothing more when a rule is added or raised', () => {
     const rule = fc.constantFrom('last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'minimumVerified' as const);
-    check(
-      fc.tuple(arbitraryPoints, arbitraryRules, rule, fc.integer({ min: 1, max: 10 })),
-      ([points, given, name, more]) => {
-        const raised = { ...given, [name]: (given[name as 'last'] ?? 0) + more };
-        const before = keptIds(points, given);
-        expect([...before].filter((id) => !keptIds(points, raised).has(id))).toEqual([]);
-      },
+    const more = fc.oneof(
+      fc.tuple(rule, fc.integer({ min: 1, max: 10 })).map(([name, by]) => (given: RetentionRules): RetentionRules => ({
+        ...given,
+        [name]: (given[name as 'last'] ?? 0) + by,
+      })),
+      // Days on top of those that are given, which may be none.
+      fc.integer({ min: 1, max: 100 }).map((days) => (given: RetentionRules): RetentionRules => ({
+        ...given,
+        within: `${given.within ?? ''}${days}d`,
+      })),
     );
+    check(fc.tuple(arbitraryPoints, arbitraryRules, more, fc.nat(60)), ([points, given, raise, cap]) => {
+      const [before, after] = [given, raise(given)].map((set) => ({
+        doomed: idsOf(points, set, ['delete', 'later']),
+        capped: decide(points, set, NOW, cap).filter(({ action }) => action === 'delete'),
+      }));
+      expect([...(after?.doomed ?? [])].filter((id) => before?.doomed.has(id) !== true)).toEqual([]);
+      expect(after?.capped.length).toBeLessThanOrEqual(before?.capped.length ?? 0);
+    });
   });
 
   it('changes nothing when it runs again on what it has left', () => {
@@ -181,18 +249,44 @@ describe('retention, whatever the points and rules', () => {
     });
   });
 
-  it('keeps the newest verified point and the floor of verified ones, however wrong the clock is', () => {
-    const years = fc.integer({ min: -50, max: 50 });
+  it('ends at the same points when it may delete only a few in each run', () => {
+    check(fc.tuple(arbitraryPoints, arbitraryRules, fc.integer({ min: 1, max: 5 })), ([points, given, cap]) => {
+      let left = points;
+      for (;;) {
+        const deleted = new Set(
+          decide(left, given, NOW, cap)
+            .filter(({ action }) => action === 'delete')
+            .map(({ id }) => id),
+        );
+        expect(deleted.size).toBeLessThanOrEqual(cap);
+        if (deleted.size === 0) break;
+        left = left.filter(({ id }) => !deleted.has(id));
+      }
+      expect(new Set(left.map(({ id }) => id))).toEqual(keptIds(points, given));
+    });
+  });
+
+  it('never deletes what is pinned, locked or taken by another policy', () => {
     check(fc.tuple(arbitraryPoints, arbitraryRules, years), ([points, given, wrong]) => {
-      const now = new Date(NOW.getTime() + wrong * 365 * DAY);
-      const ids = keptIds(points, given, now);
+      const ids = keptIds(points, given, new Date(NOW.getTime() + wrong * 365 * DAY));
+      const untouchable = points.filter(
+        ({ pinned, lock, policy }) => pinned || lock !== undefined || policy === 'weekly',
+      );
+      expect(untouchable.filter(({ id }) => !ids.has(id))).toEqual([]);
+    });
+  });
+
+  it('keeps the newest, the newest verified and the floor of verified ones, however wrong the clock is', () => {
+    check(fc.tuple(arbitraryPoints, arbitraryRules, years), ([points, given, wrong]) => {
+      const ids = keptIds(points, given, new Date(NOW.getTime() + wrong * 365 * DAY));
       for (const group of Map.groupBy(points, ({ controlPlaneUid }) => controlPlaneUid).values()) {
         const verified = group.filter(({ verdict }) => verdict === 'verified');
-        const newest = verified
-          .filter(({ takenAt }) => takenAt <= now)
-          .sort((a, b) => b.takenAt.getTime() - a.takenAt.getTime());
-        const latest = newest.filter(({ takenAt }) => takenAt.getTime() === newest[0]?.takenAt.getTime());
-        if (latest.length > 0) expect(latest.some(({ id }) => ids.has(id))).toBe(true);
+        for (const some of [group, verified]) {
+          const newest = Math.max(...some.map(({ takenAt }) => takenAt.getTime()));
+          // Of several of the very same time any may be the one.
+          const latest = some.filter(({ takenAt }) => takenAt.getTime() === newest);
+          expect(latest.length === 0 || latest.some(({ id }) => ids.has(id))).toBe(true);
+        }
         const left = verified.filter(({ id }) => ids.has(id)).length;
         expect(left).toBeGreaterThanOrEqual(Math.min(given.minimumVerified, verified.length));
       }

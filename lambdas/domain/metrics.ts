@@ -1,0 +1,35 @@
+import type { PolicyStatus } from './policy-status.ts';
+
+/**
+ * The metrics that `report-status` writes and that alarms and dashboard read: one name, one place. All of them have the
+ * dimension `Policy`, never the control plane: CloudWatch bills every combination of dimensions as a metric of its own.
+ */
+export const METRIC_NAMESPACE = 'Lifeboat';
+export const POLICY_DIMENSION = 'Policy';
+
+export const METRICS = {
+  /** Age of the newest verified point of the control plane that is worst off. */
+  oldestVerifiedAge: { name: 'OldestVerifiedAgeSeconds', unit: 'Seconds' },
+  /** Control planes whose newest verified point is older than the policy's objective, or that have none. */
+  beyondObjective: { name: 'ControlPlanesBeyondObjective', unit: 'Count' },
+  /** 1 when the newest run of the policy did not succeed, or its schedule is missing or disabled. */
+  failing: { name: 'PolicyFailing', unit: 'Count' },
+  /** Management clusters of the policy whose credentials end within 14 days. */
+  credentialsNearExpiry: { name: 'CredentialsNearExpiry', unit: 'Count' },
+  /** Locks on control planes of the policy that outlived their operation. */
+  outlivedLocks: { name: 'OutlivedLocks', unit: 'Count' },
+} as const;
+
+/** A value for every metric of one policy; null where there is none to give. */
+export type MetricValues = Readonly<Record<keyof typeof METRICS, number | null>>;
+
+/** What an alarm needs of a policy's status. */
+export function metricsOf(status: PolicyStatus): MetricValues {
+  return {
+    oldestVerifiedAge: status.oldestVerifiedAgeSeconds,
+    beyondObjective: status.beyondObjective.length,
+    failing: status.failing ? 1 : 0,
+    credentialsNearExpiry: status.credentialsNearExpiry.length,
+    outlivedLocks: status.outlivedLocks.length,
+  };
+}

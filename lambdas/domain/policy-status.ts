@@ -1,0 +1,88 @@
+import * as z from 'zod';
+import { lastRunSchema } from './policy-run.ts';
+
+const DAY_MILLISECONDS = 24 * 3600 * 1000;
+/** Long enough to renew credentials in working hours, however late in a year. */
+const NEAR_EXPIRY_MILLISECONDS = 14 * DAY_MILLISECONDS;
+
+/** What is known of one policy, gathered from the store and the scheduler. */
+export interface PolicyFacts {
+  readonly policy: string;
+  readonly objectiveMilliseconds: number;
+  /** null when the policy never ran to its end. */
+  readonly lastRun: z.infer<typeof lastRunSchema> | null;
+  readonly controlPlanes: readonly { readonly controlPlane: string; readonly newestVerified: Date | null }[];
+  /** `unknown` where no scheduler was asked. */
+  readonly schedule: 'enabled' | 'disabled' | 'missing' | 'unknown';
+  readonly credentials: readonly { readonly managementCluster: string; readonly endAt: Date }[];
+  /** Control planes whose lock expired without being released, with its owner. */
+  readonly outlivedLocks: readonly { readonly controlPlane: string; readonly owner: string }[];
+}
+
+const count = z.int().nonnegative();
+
+/** How a policy stands: figures for alarms, and sentences for the person who is woken by one. */
+export const policyStatusSchema = z.strictObject({
+  policy: z.string(),
+  objectiveSeconds: count,
+  lastRun: lastRunSchema.nullable(),
+  /** Of the control plane that is worst off; null when one has no verified point at all, or there is none. */
+  oldestVerifiedAgeSeconds: count.nullable(),
+  controlPlanes: count,
+  beyondObjective: z.array(z.strictObject({ controlPlane: z.string(), ageSeconds: count.nullable() })),
+  failing: z.boolean(),
+  credentialsNearExpiry: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+  outlivedLocks: z.array(z.strictObject({ controlPlane: z.string(), owner: z.string() })),
+  problems: z.array(z.string()),
+});
+export type PolicyStatus = z.infer<typeof policyStatusSchema>;
+
+/** Judges a policy by its facts. */
+export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
+  const { policy, objectiveMilliseconds, lastRun, outlivedLocks } = facts;
+  const ages = facts.controlPlanes.map(({ controlPlane, newestVerified }) => ({
+    controlPlane,
+    ageSeconds: newestVerified && Math.max(0, Math.round((now.getTime() - newestVerified.getTime()) / 1000)),
+  }));
+  const known = ages.flatMap(({ ageSeconds }) => ageSeconds ?? []);
+  const beyondObjective = ages.filter(
+    ({ ageSeconds }) => ageSeconds === null || ageSeconds * 1000 > objectiveMilliseconds,
+  );
+  const credentialsNearExpiry = facts.credentials
+    .filter(({ endAt }) => endAt.getTime() - now.getTime() < NEAR_EXPIRY_MILLISECONDS)
+    .map(({ managementCluster, endAt }) => ({ managementCluster, endAt: endAt.toISOString() }));
+  const failures = [
+    ...(lastRun === null ? ['it has never been run to its end'] : []),
+    ...(lastRun !== null && lastRun.status !== 'succeeded' ? [describeRun(lastRun)] : []),
+    ...(facts.schedule === 'disabled' ? ['its schedule is disabled'] : []),
+    ...(facts.schedule === 'missing' ? ['it has no schedule'] : []),
+  ];
+  return {
+    policy,
+    objectiveSeconds: Math.round(objectiveMilliseconds / 1000),
+    lastRun,
+    oldestVerifiedAgeSeconds: known.length === 0 || known.length < ages.length ? null : Math.max(...known),
+    controlPlanes: ages.length,
+    beyondObjective,
+    failing: failures.length > 0,
+    credentialsNearExpiry,
+    outlivedLocks: [...outlivedLocks],
+    problems: [
+      ...failures,
+      ...beyondObjective.map(({ controlPlane, ageSeconds }) =>
+        ageSeconds === null
+          ? `${controlPlane} has no verified recovery point`
+          : `the newest verified recovery point of ${controlPlane} is older than the objective`,
+      ),
+      ...credentialsNearExpiry.map(
+        ({ managementCluster, endAt }) => `the credentials of ${managementCluster} end at ${endAt}`,
+      ),
+      ...outlivedLocks.map(({ controlPlane, owner }) => `${controlPlane} is still locked by ${owner}, which is dead`),
+    ],
+  };
+}
+
+function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {
+  const notAsked = unreachable.length === 0 ? '' : `, ${unreachable.length} management clusters not asked`;
+  return `run ${runId} ${status}: ${counts.failed} failed, ${counts.skipped} skipped${notAsked}`;
+}
