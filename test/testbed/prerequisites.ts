@@ -104,6 +104,20 @@ async function withoutStartingServices(install: () => Promise<void>): Promise<vo
   }
 }
 
+/** Without apt-get, TestbedError says in one sentence what to install. */
+async function installPackages(report: Report, packages: readonly string[]): Promise<void> {
+  if (!(await isOnPath('apt-get'))) {
+    throw new TestbedError(`The test bed lacks what Debian calls ${packages.join(', ')}`, {
+      remedy: `Install these with the system's package manager (Debian: apt-get install ${packages.join(' ')}).`,
+    });
+  }
+  report(`Installing ${packages.join(', ')} with apt-get`);
+  await withoutStartingServices(async () => {
+    await aptGet(['update']);
+    await aptGet(['install', '--yes', '--no-install-recommends', ...packages]);
+  });
+}
+
 async function aptGet(args: readonly string[]): Promise<void> {
   const { exitCode, stderr } = await runCommand('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -123,16 +137,7 @@ async function aptGet(args: readonly string[]): Promise<void> {
 export async function ensurePrerequisites(report: Report, also: readonly Prerequisite[] = []): Promise<void> {
   const packages = await findMissingPackages(also);
   if (packages.length === 0) return;
-  if (!(await isOnPath('apt-get'))) {
-    throw new TestbedError(`The test bed lacks what Debian calls ${packages.join(', ')}`, {
-      remedy: `Install these with the system's package manager (Debian: apt-get install ${packages.join(' ')}).`,
-    });
-  }
-  report(`Installing ${packages.join(', ')} with apt-get`);
-  await withoutStartingServices(async () => {
-    await aptGet(['update']);
-    await aptGet(['install', '--yes', '--no-install-recommends', ...packages]);
-  });
+  await installPackages(report, packages);
   const stillMissing = await findMissingPackages(also);
   if (stillMissing.length > 0) {
     throw new TestbedError(
@@ -142,4 +147,11 @@ export async function ensurePrerequisites(report: Report, also: readonly Prerequ
       },
     );
   }
+}
+
+/** Installs with apt-get what `python3 -m venv` needs, where it is not there. */
+export async function ensurePythonVenv(report: Report): Promise<void> {
+  // Debian has the module venv without its package, but not ensurepip, which puts pip into the environment.
+  const probe = await runCommand('python3', ['-c', 'import venv, ensurepip']).catch(() => undefined);
+  if (probe?.exitCode !== 0) await installPackages(report, ['python3', 'python3-venv']);
 }
