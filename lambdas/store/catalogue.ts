@@ -52,12 +52,7 @@ export class Catalogue {
   /** All recovery points, or those of one control plane, oldest first within each control plane. */
   async *points(controlPlane?: ControlPlaneName): AsyncGenerator<CataloguedPoint | UnreadablePoint> {
     for await (const listed of this.#listAddresses(controlPlane)) {
-      try {
-        yield await this.#load(listed);
-      } catch (error) {
-        if (!(error instanceof CorruptSnapshotError)) throw error;
-        yield { address: listed.address, error };
-      }
+      yield await this.#loadOrExplain(listed);
     }
   }
 
@@ -79,6 +74,16 @@ export class Catalogue {
       if ('manifest' in point && (newest === undefined || point.address.id > newest.address.id)) newest = point;
     }
     return newest;
+  }
+
+  /** The newest verified recovery point of a control plane; older ones are not read. A point that can't be read is passed over. */
+  async newestVerified(controlPlane: ControlPlaneName): Promise<CataloguedPoint | undefined> {
+    const listed = await Array.fromAsync(this.#listAddresses(controlPlane));
+    for (const candidate of listed.sort((a, b) => b.address.id.localeCompare(a.address.id))) {
+      const point = await this.#loadOrExplain(candidate);
+      if ('manifest' in point && point.verdict === 'verified') return point;
+    }
+    return undefined;
   }
 
   /** Makes the point exist. ConflictError when a point of this id exists already. */
@@ -123,6 +128,15 @@ export class Catalogue {
         }
       }
       if (current !== undefined) yield current;
+    }
+  }
+
+  async #loadOrExplain(listed: ListedPoint): Promise<CataloguedPoint | UnreadablePoint> {
+    try {
+      return await this.#load(listed);
+    } catch (error) {
+      if (!(error instanceof CorruptSnapshotError)) throw error;
+      return { address: listed.address, error };
     }
   }
 

@@ -9,7 +9,7 @@ import { DirectoryUpload } from './directory-upload.ts';
 import { systemErrorCode, withFileErrors } from './file-errors.ts';
 import { makeFolder, syncFolder } from './folders.ts';
 import { checkedKey, checkedPrefix, checkedRange } from './object-key.ts';
-import type { ObjectStore, PutOptions, StoredObject, Upload } from './object-store.ts';
+import type { ObjectHistory, ObjectStore, PutOptions, StoredObject, UnfinishedUpload, Upload } from './object-store.ts';
 import { describeFile } from './stored-file.ts';
 
 const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
@@ -106,6 +106,21 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
+  async history(key: string): Promise<ObjectHistory> {
+    return { versions: (await this.head(key)) === undefined ? 0 : 1, lock: undefined };
+  }
+
+  async *unfinishedUploads(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    checkedPrefix(prefix);
+    for (const { path, activeAt } of await withFileErrors('list', this.#uploads, () => this.#uploadFiles())) {
+      yield {
+        key: undefined,
+        activeAt,
+        discard: () => withFileErrors('remove', path, () => rm(path, { force: true })),
+      };
+    }
+  }
+
   /** Objects below a folder (empty or ending in `/`), a folder's entries at a time; `prefix` begins with the folder. */
   async *#walk(folder: string, prefix: string): AsyncGenerator<StoredObject> {
     for (const key of await this.#childKeys(folder)) {
@@ -185,11 +200,20 @@ export class DirectoryStore implements ObjectStore {
   async #sweepAbandoned(): Promise<void> {
     if (this.#swept) return;
     this.#swept = true;
+    for (const { path, activeAt } of await this.#uploadFiles()) {
+      if (Date.now() - activeAt.getTime() > ABANDONED_MILLISECONDS) await rm(path, { force: true });
+    }
+  }
+
+  async #uploadFiles(): Promise<{ readonly path: string; readonly activeAt: Date }[]> {
+    const files: { path: string; activeAt: Date }[] = [];
     for (const { name } of await readFolder(this.#uploads)) {
       const path = join(this.#uploads, name);
+      // It may have been finished since the folder was read.
       const stats = await stat(path).catch(() => undefined);
-      if (stats !== undefined && Date.now() - stats.mtimeMs > ABANDONED_MILLISECONDS) await rm(path, { force: true });
+      if (stats?.isFile() === true) files.push({ path, activeAt: stats.mtime });
     }
+    return files;
   }
 
   #path(key: string): string {

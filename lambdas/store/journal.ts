@@ -1,7 +1,7 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ConflictError } from '../domain/errors.ts';
 import type { ObjectStore } from './object-store.ts';
-import { encodeJson, readJson } from './stored-json.ts';
+import { encodeJson, findJson, readJson } from './stored-json.ts';
 
 /** What an operation planned, did and found: `operations/<id>/…`. Written once each, never rewritten. */
 export class Journal {
@@ -34,8 +34,7 @@ export class Journal {
 
   /** undefined when nothing was recorded under this name. */
   async read<T>(operation: string, name: string, schema: z.ZodType<T>): Promise<T | undefined> {
-    const key = keyOf(operation, name);
-    return (await this.#store.head(key)) === undefined ? undefined : await readJson(this.#store, key, schema);
+    return await findJson(this.#store, keyOf(operation, name), schema);
   }
 }
 

@@ -1,7 +1,7 @@
-import { z } from 'zod';
-import { ConflictError, LockedError } from '../domain/errors.ts';
+import * as z from 'zod';
+import { LockedError } from '../domain/errors.ts';
 import type { ObjectStore } from './object-store.ts';
-import { encodeJson, readJson } from './stored-json.ts';
+import { changeJson, findJson } from './stored-json.ts';
 
 const lockSchema = z.strictObject({
   /** The operation that holds it. */
@@ -19,12 +19,6 @@ type Lease = z.infer<typeof lockSchema>;
 
 /** A lease on something that only one operation may work on: `locks/<name>.json`. */
 export type Lock = Lease & { readonly name: string };
-
-const ROOT = 'locks/';
-const SUFFIX = '.json';
-
-/** Others may be faster so often, then somebody is at fault. */
-const ATTEMPTS = 5;
 
 /**
  * Leases by conditional writes. A lock is never deleted, only marked as released: with versions, S3 refuses `If-None-Match`
@@ -73,32 +67,24 @@ export class Locks {
     );
   }
 
-  /** All that are held now or have expired without being released, in order of their names. */
-  async *held(): AsyncGenerator<Lock> {
-    for await (const { key } of this.#store.list(ROOT)) {
-      const name = key.slice(ROOT.length, -SUFFIX.length);
-      const lock = await readJson(this.#store, key, lockSchema);
-      if (lock.releasedAt === null) yield { ...lock, name };
-    }
+  /** Who has the lock or has let it expire without releasing it; undefined when nobody has. */
+  async read(name: string): Promise<Lock | undefined> {
+    const lease = await findJson(this.#store, keyOf(name), lockSchema);
+    return lease === undefined || lease.releasedAt !== null ? undefined : { ...lease, name };
   }
 
-  /** Writes what `decide` makes of the present state, unless somebody else was faster: then it decides again. */
-  async #change<T extends Lease | undefined>(name: string, decide: (held: Lease | undefined) => T): Promise<T> {
-    const key = `${ROOT}${name}${SUFFIX}`;
-    for (let attempt = 1; ; attempt += 1) {
-      const stored = await this.#store.head(key);
-      const held = stored === undefined ? undefined : await readJson(this.#store, key, lockSchema);
-      const next = decide(held);
-      if (next === undefined) return next;
-      try {
-        const condition = stored === undefined ? { ifAbsent: true } : { ifMatch: stored.etag };
-        await this.#store.put(key, encodeJson(next), condition);
-        return next;
-      } catch (error) {
-        if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
-      }
-    }
+  /** When it was last taken, extended or released, by the store's own clock; undefined when it never was. */
+  async writtenAt(name: string): Promise<Date | undefined> {
+    return (await this.#store.head(keyOf(name)))?.modifiedAt;
   }
+
+  async #change<T extends Lease | undefined>(name: string, decide: (held: Lease | undefined) => T): Promise<T> {
+    return await changeJson(this.#store, keyOf(name), lockSchema, decide);
+  }
+}
+
+function keyOf(name: string): string {
+  return `locks/${name}.json`;
 }
 
 function lockedBy(name: string, held: Lease | undefined): LockedError {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { RetentionLock } from '../domain/retention.ts';
 
 /** One stored object as a listing or a look shows it. `etag` is opaque and changes with the content. */
 export interface StoredObject {
@@ -30,9 +31,27 @@ export interface Upload {
   abort(): Promise<void>;
 }
 
+/** What a store holds under one key, former versions included. A directory keeps none. */
+export interface ObjectHistory {
+  /** Those with content. Above zero for a key that is absent: then somebody hid it behind a delete marker. */
+  readonly versions: number;
+  /** Why `remove` would be refused now. */
+  readonly lock: RetentionLock | undefined;
+}
+
+/** An upload that was begun, by whomever, and is neither complete nor aborted. */
+export interface UnfinishedUpload {
+  /** undefined in a directory, which keeps it nowhere; all its unfinished uploads are Lifeboat's. */
+  readonly key: string | undefined;
+  /** When it was last written to, as far as the store knows; else when it was begun. */
+  readonly activeAt: Date;
+  /** Takes away what has arrived of it; no error when it is gone. Whoever still writes it gets StoreUnavailableError. */
+  discard(): Promise<void>;
+}
+
 /**
  * Where recovery points live: S3, or a directory with the same keys as paths. Both pass one contract suite
- * (test/contract/object-store.test.ts).
+ * (test/contract/object-store.test.ts, object-removal.test.ts).
  *
  * Errors of every method: PermissionError, StoreUnavailableError (after bounded retries), and as each says.
  */
@@ -49,6 +68,12 @@ export interface ObjectStore {
   read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
   /** All objects below the prefix in ascending byte order of their keys. Unfinished uploads are not listed. */
   list(prefix: string): AsyncIterable<StoredObject>;
-  /** Removes one object; no error when it is absent. RetentionLockedError when it is locked. */
+  /**
+   * Removes one object with all its former versions, such that nothing is left of it; no error when it is absent.
+   * RetentionLockedError when it or a former version is locked: then the object stands as before.
+   */
   remove(key: string): Promise<void>;
+  history(key: string): Promise<ObjectHistory>;
+  /** Unfinished uploads to keys below the prefix; in a directory, all there are. */
+  unfinishedUploads(prefix: string): AsyncIterable<UnfinishedUpload>;
 }

@@ -1,23 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { HeadBucketCommand, HeadObjectCommand, S3Client, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import { LifeboatError, NotFoundError, RetentionLockedError } from '../domain/errors.ts';
+import { clientSettings, withAttempts, type AwsLimits, type HttpOptions } from '../aws/attempts.ts';
+import type { AwsFailure } from '../aws/aws-failure.ts';
+import { NotFoundError, type LifeboatError } from '../domain/errors.ts';
 import type { StoredObject } from './object-store.ts';
 import { notS3Error, s3Error, type S3Call } from './s3-errors.ts';
-import { describeFailure, TIMED_OUT, type S3Failure } from './s3-failure.ts';
 
-/** Bounds of every request; the defaults suit AWS across the Internet. */
-export interface S3Limits {
-  /** How often a request is made before its failure counts. */
-  readonly attempts: number;
-  /** Upper bound of the first wait between attempts; doubles with each. */
-  readonly firstWaitMilliseconds: number;
-  readonly connectMilliseconds: number;
-  /** Longest silence on a connection, also in the middle of a body. */
-  readonly idleMilliseconds: number;
-  /** For one attempt up to the head of its answer; requests with a body get time for it on top. */
-  readonly attemptMilliseconds: number;
-}
+/** Bounds of every request; a request with a body gets time for it on top. */
+export type S3Limits = AwsLimits;
 
+/** They suit AWS across the Internet. */
 const DEFAULT_S3_LIMITS: S3Limits = {
   attempts: 5,
   firstWaitMilliseconds: 200,
@@ -26,7 +17,6 @@ const DEFAULT_S3_LIMITS: S3Limits = {
   attemptMilliseconds: 30_000,
 };
 
-const LONGEST_WAIT_MILLISECONDS = 5_000;
 /** A slower line than this is taken for broken. */
 const SLOWEST_BYTES_PER_MILLISECOND = 128;
 
@@ -36,11 +26,6 @@ export interface S3Options {
   readonly region?: string | undefined;
   readonly forcePathStyle?: boolean | undefined;
   readonly limits?: Partial<S3Limits>;
-}
-
-/** What a request is handed to the client with. */
-export interface HttpOptions {
-  readonly abortSignal: AbortSignal;
 }
 
 /** How a request is made besides the defaults of {@link S3Limits}. */
@@ -54,7 +39,7 @@ interface RunOptions<T> {
 
 /** A request that failed for good. */
 export interface Refusal {
-  readonly failure: S3Failure;
+  readonly failure: AwsFailure;
   /** The answer to this or an earlier attempt was lost: it may have had its effect. */
   readonly mayHaveHappened: boolean;
   readonly error: LifeboatError;
@@ -78,17 +63,12 @@ export class S3Bucket {
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(region === undefined ? {} : { region }),
       forcePathStyle: forcePathStyle ?? false,
-      // Retries are ours: only so is it known whether an earlier attempt of a conditional write may have succeeded.
-      maxAttempts: 1,
+      ...clientSettings(this.limits),
       // Bodies are hashed by us on the way in and checked against the manifest on the way out.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       // It would cost a connection a part.
       expectContinueHeader: false,
-      requestHandler: {
-        connectionTimeout: this.limits.connectMilliseconds,
-        socketTimeout: this.limits.idleMilliseconds,
-      },
     });
   }
 
@@ -123,30 +103,19 @@ export class S3Bucket {
     attempt: (http: HttpOptions) => Promise<T>,
     { signal, bodyBytes = 0, rescue = raise }: RunOptions<T> = {},
   ): Promise<T> {
-    const timeout = this.limits.attemptMilliseconds + bodyBytes / SLOWEST_BYTES_PER_MILLISECOND;
-    let mayHaveHappened = false;
-    for (let count = 1; ; count += 1) {
-      try {
-        const result = await attemptWithin(timeout, signal, attempt);
+    return withAttempts(
+      async (http) => {
+        const result = await attempt(http);
         this.#seen = true;
         return result;
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (error instanceof LifeboatError) throw error;
-        const failure = describeFailure(error);
-        mayHaveHappened ||= failure.mayHaveHappened;
-        if (!failure.retryable || count >= this.limits.attempts) {
-          return rescue({ failure, mayHaveHappened, error: s3Error(failure, call) });
-        }
-        await this.pause(count, signal);
-      }
-    }
-  }
-
-  /** Waits a random time that grows with the count of attempts. */
-  async pause(count: number, signal?: AbortSignal): Promise<void> {
-    const bound = Math.min(LONGEST_WAIT_MILLISECONDS, this.limits.firstWaitMilliseconds * 2 ** (count - 1));
-    await delay(Math.random() * bound, undefined, signal === undefined ? {} : { signal });
+      },
+      {
+        limits: this.limits,
+        attemptMilliseconds: this.limits.attemptMilliseconds + bodyBytes / SLOWEST_BYTES_PER_MILLISECOND,
+        signal,
+        giveUp: (failure, mayHaveHappened) => rescue({ failure, mayHaveHappened, error: s3Error(failure, call) }),
+      },
+    );
   }
 
   /** What S3 tells of an object without its bytes; undefined only when it says that there is none. */
@@ -164,23 +133,6 @@ export class S3Bucket {
     );
   }
 
-  /** RetentionLockedError when the object is under a retention lock or a legal hold. */
-  async refuseLocked(key: string): Promise<void> {
-    const found = await this.look(key);
-    const until = found?.ObjectLockRetainUntilDate;
-    const { object } = this.call('look at', key, '');
-    if (found?.ObjectLockLegalHoldStatus === 'ON') {
-      throw new RetentionLockedError(`${object} is under a legal hold`, {
-        remedy: 'Keep it, or have the legal hold released by whoever put it there.',
-      });
-    }
-    if (until !== undefined && until > new Date()) {
-      throw new RetentionLockedError(`${object} is locked until ${until.toISOString()}`, {
-        remedy: 'Keep it until then; nobody can remove it earlier in compliance mode.',
-      });
-    }
-  }
-
   /** HEAD answers 404 for a missing key and a missing bucket alike. */
   async #requireBucket(): Promise<void> {
     if (this.#seen) return;
@@ -195,25 +147,4 @@ export class S3Bucket {
 
 function raise({ error }: Refusal): never {
   throw error;
-}
-
-/** The timer ends with the head of the answer: a body may take as long as whoever reads it. */
-async function attemptWithin<T>(
-  milliseconds: number,
-  signal: AbortSignal | undefined,
-  attempt: (http: HttpOptions) => Promise<T>,
-): Promise<T> {
-  signal?.throwIfAborted();
-  const timer = new AbortController();
-  const timeout = setTimeout(() => {
-    timer.abort();
-  }, milliseconds);
-  try {
-    const abortSignal = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-    return await attempt({ abortSignal });
-  } catch (error) {
-    throw timer.signal.aborted ? Object.assign(new Error('no answer'), { code: TIMED_OUT }) : error;
-  } finally {
-    clearTimeout(timeout);
-  }
 }

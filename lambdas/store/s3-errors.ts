@@ -1,3 +1,5 @@
+import type { AwsFailure } from '../aws/aws-failure.ts';
+import { commonExplanations, explainedError, type AwsCall, type Explanation } from '../aws/explanations.ts';
 import {
   ConfigurationError,
   ConflictError,
@@ -6,40 +8,29 @@ import {
   StoreUnavailableError,
   type LifeboatError,
 } from '../domain/errors.ts';
-import { formatFailure, TIMED_OUT, type S3Failure } from './s3-failure.ts';
 
-/** One request in words, so that its failure can be told. */
-export interface S3Call {
-  /** Reads on from "could not": `write`, `list`. */
-  readonly verb: string;
-  /** `s3://bucket/key`. */
-  readonly object: string;
-  /** The IAM action that it needs. */
-  readonly permission: string;
+/** One request in words, its object written as `s3://bucket/key`. */
+export interface S3Call extends AwsCall {
   /** It carries If-None-Match or If-Match. */
   readonly conditional?: boolean;
   /** It asks for a retention lock. */
   readonly retaining?: boolean;
 }
 
-/** The end of a sentence, the class, and what to do. */
-type Explanation = readonly [
-  why: string,
-  create: new (message: string, options: { remedy: string; cause: unknown }) => LifeboatError,
-  remedy: string,
-];
-
-const CREDENTIALS =
-  'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE, or run with a role; "aws sts get-caller-identity" tells what is in force.';
 const ENDPOINT = 'Check "s3.endpoint" in lifeboat.yaml and that it can be reached from here.';
 const NOT_S3 = `${ENDPOINT} It must be an S3 service with multipart uploads and conditional writes.`;
-const CERTIFICATE = 'Correct "s3.endpoint", or name the file with its CA in NODE_EXTRA_CA_CERTS.';
 const LATER = 'Try again later; if it lasts, look at the health of the object store.';
-const CLOCK = 'Set the clock of this machine right; S3 takes signatures of at most 15 minutes ago.';
 
-const refusedKey = (why: string): Explanation => [why, PermissionError, CREDENTIALS];
-const badCertificate = (why: string): Explanation => [why, ConfigurationError, CERTIFICATE];
-const unreachable = (why: string): Explanation => [why, StoreUnavailableError, ENDPOINT];
+const COMMON = commonExplanations({
+  unavailable: StoreUnavailableError,
+  endpointRemedy: ENDPOINT,
+  unknownNameRemedy: `${ENDPOINT} An object store other than AWS usually needs "s3.forcePathStyle: true".`,
+  schemeRemedy: 'Check whether "s3.endpoint" begins with http:// or https://.',
+  certificateRemedy: 'Correct "s3.endpoint", or name the file with its CA in NODE_EXTRA_CA_CERTS.',
+  regionRemedy: 'Set "s3.region" in lifeboat.yaml, or AWS_REGION.',
+  laterRemedy: LATER,
+});
+
 const wrongRegion: Explanation = [
   'the bucket is in another region',
   ConfigurationError,
@@ -55,19 +46,17 @@ const objectAndFolder: Explanation = [
   ConflictError,
   'Look at what lies at that key; Lifeboat never writes such keys.',
 ];
+const contended: Explanation = [
+  'others kept writing it at the same time',
+  ConflictError,
+  'Read it again and decide anew.',
+];
+const damaged: Explanation = ['the bytes did not arrive as they were sent', StoreUnavailableError, LATER];
 
-const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
-  CredentialsProviderError: ['no usable AWS credentials were found', ConfigurationError, CREDENTIALS],
-  InvalidAccessKeyId: refusedKey('the access key is unknown'),
-  // What versitygw says instead, with 404.
-  XAdminUserNotFound: refusedKey('the access key is unknown'),
-  SignatureDoesNotMatch: refusedKey('the secret access key does not belong to the access key'),
-  InvalidToken: refusedKey('the session token is not valid'),
-  ExpiredToken: refusedKey('the credentials have expired'),
-  ExpiredTokenException: refusedKey('the credentials have expired'),
-  TokenRefreshRequired: refusedKey('the credentials have expired'),
-  RequestTimeTooSkewed: ['the clock of this machine is wrong', ConfigurationError, CLOCK],
-  MissingRegion: ['no region is set', ConfigurationError, 'Set "s3.region" in lifeboat.yaml, or AWS_REGION.'],
+const EXPLANATIONS: Readonly<Record<string, Explanation | undefined>> = {
+  ...COMMON,
+  // What versitygw says of an unknown access key, with 404.
+  XAdminUserNotFound: COMMON['InvalidAccessKeyId'],
   NoSuchBucket: [
     'the bucket does not exist',
     ConfigurationError,
@@ -76,40 +65,15 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   InvalidBucketName: ['that is no name of a bucket', ConfigurationError, 'Correct "store" in lifeboat.yaml.'],
   PermanentRedirect: wrongRegion,
   AuthorizationHeaderMalformed: wrongRegion,
-  ENOTFOUND: [
-    'the name of the endpoint is unknown',
-    ConfigurationError,
-    `${ENDPOINT} An object store other than AWS usually needs "s3.forcePathStyle: true".`,
-  ],
-  EAI_AGAIN: unreachable('the name of the endpoint could not be looked up'),
-  ECONNREFUSED: unreachable('the connection was refused'),
-  EHOSTUNREACH: unreachable('there is no way to the endpoint'),
-  ENETUNREACH: unreachable('there is no way to the endpoint'),
-  ECONNRESET: unreachable('the connection was cut'),
-  EPIPE: unreachable('the connection was cut'),
-  TimeoutError: unreachable('it did not answer in time'),
-  [TIMED_OUT]: unreachable('it did not answer in time'),
-  EPROTO: ['it does not speak TLS', ConfigurationError, 'Check whether "s3.endpoint" begins with http:// or https://.'],
-  CERT_HAS_EXPIRED: badCertificate('its certificate has expired'),
-  ERR_TLS_CERT_ALTNAME_INVALID: badCertificate('its certificate is for another name'),
-  SELF_SIGNED_CERT_IN_CHAIN: badCertificate('its certificate is not signed by a CA that is known here'),
-  DEPTH_ZERO_SELF_SIGNED_CERT: badCertificate('its certificate is not signed by a CA that is known here'),
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: badCertificate('its certificate is not signed by a CA that is known here'),
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: badCertificate('its certificate is not signed by a CA that is known here'),
-  SlowDown: ['it is throttling', StoreUnavailableError, LATER],
-  ConditionalRequestConflict: [
-    'others kept writing it at the same time',
-    ConflictError,
-    'Read it again and decide anew.',
-  ],
-  OperationAborted: ['others kept writing it at the same time', ConflictError, 'Read it again and decide anew.'],
+  ConditionalRequestConflict: contended,
+  OperationAborted: contended,
   NoSuchUpload: [
     'the unfinished upload is gone',
     StoreUnavailableError,
     'Somebody or a lifecycle rule aborted it; allow unfinished uploads at least a day, then try again.',
   ],
-  BadDigest: ['the bytes did not arrive as they were sent', StoreUnavailableError, LATER],
-  XAmzContentSHA256Mismatch: ['the bytes did not arrive as they were sent', StoreUnavailableError, LATER],
+  BadDigest: damaged,
+  XAmzContentSHA256Mismatch: damaged,
   InvalidObjectState: [
     'the object is archived',
     ConfigurationError,
@@ -123,10 +87,8 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
 };
 
 /** Our error for a request that failed for good. */
-export function s3Error(failure: S3Failure, call: S3Call): LifeboatError {
-  const [why, Create, remedy] = explain(failure, call);
-  const cause = new Error(formatFailure(failure));
-  return new Create(`could not ${call.verb} ${call.object}: ${why} (${formatFailure(failure)})`, { remedy, cause });
+export function s3Error(failure: AwsFailure, call: S3Call): LifeboatError {
+  return explainedError(failure, call, explain(failure, call));
 }
 
 /** The answer was a success and lacks what S3 always sends: something else listens there. */
@@ -134,7 +96,7 @@ export function notS3Error(location: string): LifeboatError {
   return new ConfigurationError(`what answers for ${location} is not S3`, { remedy: NOT_S3 });
 }
 
-function explain(failure: S3Failure, call: S3Call): Explanation {
+function explain(failure: AwsFailure, call: S3Call): Explanation {
   const { code, status } = failure;
   if (call.conditional === true && (status === 412 || code === 'NoSuchKey')) {
     return ['it exists already or is no longer what was read', ConflictError, 'Read it again and decide anew.'];

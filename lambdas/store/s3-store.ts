@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
-import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { checkedKey, checkedPrefix, checkedRange } from './object-key.ts';
-import type { ObjectStore, PutOptions, StoredObject, Upload } from './object-store.ts';
+import type { ObjectHistory, ObjectStore, PutOptions, StoredObject, UnfinishedUpload, Upload } from './object-store.ts';
 import { resumingStream, type Body } from './s3-body.ts';
 import { S3Bucket, type S3Options } from './s3-bucket.ts';
 import { notS3Error } from './s3-errors.ts';
+import { abortMultipartUpload, listMultipartUploads } from './s3-multipart.ts';
 import { S3Upload } from './s3-upload.ts';
+import { readHistory, removeVersions } from './s3-versions.ts';
 import { S3Write } from './s3-write.ts';
 
 /** Objects in a bucket of S3 or of anything that speaks its protocol, below a prefix (may be empty, without outer slashes). */
@@ -68,11 +70,20 @@ export class S3Store implements ObjectStore {
   }
 
   async remove(key: string): Promise<void> {
-    await this.#bucket.refuseLocked(checkedKey(key));
-    const command = new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: this.#bucket.fullKey(key) });
-    await this.#bucket.run(this.#bucket.call('remove', key, 's3:DeleteObject'), (http) =>
-      this.#bucket.client.send(command, http),
-    );
+    await removeVersions(this.#bucket, checkedKey(key));
+  }
+
+  async history(key: string): Promise<ObjectHistory> {
+    return await readHistory(this.#bucket, checkedKey(key));
+  }
+
+  async *unfinishedUploads(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    checkedPrefix(prefix);
+    for await (const { key, uploadId, begunAt } of listMultipartUploads(this.#bucket, prefix)) {
+      // Without a time nobody knows whether it is still being written.
+      if (begunAt === undefined) continue;
+      yield { key, activeAt: begunAt, discard: () => abortMultipartUpload(this.#bucket, key, uploadId) };
+    }
   }
 
   /** Empty when the range begins behind the object's end. */

@@ -1,17 +1,16 @@
 import { crc32 } from 'node:zlib';
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  ListMultipartUploadsCommand,
-  ListPartsCommand,
   UploadPartCommand,
   type CompletedPart,
 } from '@aws-sdk/client-s3';
 import { ConfigurationError, StoreUnavailableError } from '../domain/errors.ts';
 import type { StoredObject, Upload } from './object-store.ts';
-import type { Refusal, S3Bucket } from './s3-bucket.ts';
+import type { S3Bucket } from './s3-bucket.ts';
 import { notS3Error } from './s3-errors.ts';
+import { CLOCK_DIFFERENCE_MILLISECONDS } from './s3-lock.ts';
+import { abortMultipartUpload, countParts, listMultipartUploads } from './s3-multipart.ts';
 import type { S3Write } from './s3-write.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -22,9 +21,6 @@ const MOST_PARTS = 10_000;
 const PLANNED_PARTS = 9_000;
 /** With one more being filled this bounds the memory of an upload to four parts. */
 const PARTS_IN_FLIGHT = 3;
-const ABORT_ATTEMPTS = 5;
-/** By so much the clocks of S3 and of this machine may differ, or S3 refuses our signatures. */
-const CLOCK_DIFFERENCE_MILLISECONDS = 15 * 60 * 1000;
 
 /** Size of the parts, in whole MiB, for an upload of about this size. */
 export function partSizeBytes(expectedSizeBytes = 0): number {
@@ -97,7 +93,7 @@ export class S3Upload implements Upload {
     if (committed.status === 'fulfilled' && committed.value !== undefined) return;
     // A part that arrives after the abort would stay, and be paid for.
     await Promise.all(this.#inFlight);
-    if (this.#uploadId !== undefined) await this.#discard(this.#uploadId);
+    if (this.#uploadId !== undefined) await abortMultipartUpload(this.#bucket, this.#key, this.#uploadId);
     await this.#discardLost();
     if (this.#committing !== undefined) await this.#write.retract();
   }
@@ -184,37 +180,6 @@ export class S3Upload implements Upload {
     return this.#write.commit((http) => this.#bucket.client.send(command, http), this.#sizeBytes, 0);
   }
 
-  /** Aborts a multipart upload until S3 lists no part of it any more: a part on its way may still arrive after an abort. */
-  async #discard(uploadId: string): Promise<void> {
-    const upload = { ...this.#target(), UploadId: uploadId };
-    for (let count = 1; count <= ABORT_ATTEMPTS; count += 1) {
-      await this.#bucket.run<unknown>(
-        this.#call('abort an upload to', 's3:AbortMultipartUpload'),
-        (http) => this.#bucket.client.send(new AbortMultipartUploadCommand(upload), http),
-        { rescue: goneIsFine },
-      );
-      if ((await this.#countParts(uploadId)) === undefined) return;
-      await this.#bucket.pause(count);
-    }
-    throw new StoreUnavailableError(
-      `upload ${uploadId} to ${this.#key} in ${this.#bucket.location} was aborted and is still there`,
-      {
-        remedy: 'Abort it with "aws s3api abort-multipart-upload", or let a lifecycle rule do it.',
-      },
-    );
-  }
-
-  /** Parts of a multipart upload, or undefined when there is no such upload. */
-  async #countParts(uploadId: string): Promise<number | undefined> {
-    const answer = await this.#bucket.run<{ Parts?: unknown[] | undefined } | undefined>(
-      this.#call('list the parts of an upload to', 's3:ListMultipartUploadParts'),
-      (http) =>
-        this.#bucket.client.send(new ListPartsCommand({ ...this.#target(), UploadId: uploadId, MaxParts: 1 }), http),
-      { rescue: goneIsFine },
-    );
-    return answer === undefined ? undefined : (answer.Parts?.length ?? 0);
-  }
-
   /**
    * Aborts what an attempt to begin an upload has left whose answer was lost. S3 keeps nothing by which an upload is known
    * again, so it is an upload to this very key, begun since, that has no part yet.
@@ -222,15 +187,11 @@ export class S3Upload implements Upload {
   async #discardLost(): Promise<void> {
     if (this.#lostSince === undefined) return;
     const since = this.#lostSince.getTime() - CLOCK_DIFFERENCE_MILLISECONDS;
-    const { Bucket, Key } = this.#target();
-    const { Uploads = [] } = await this.#bucket.run(
-      this.#call('list the unfinished uploads to', 's3:ListBucketMultipartUploads'),
-      (http) => this.#bucket.client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }), http),
-    );
-    for (const { Key: key, UploadId, Initiated } of Uploads) {
-      if (key !== Key || UploadId === undefined || UploadId === this.#uploadId) continue;
-      if (Initiated !== undefined && Initiated.getTime() < since) continue;
-      if ((await this.#countParts(UploadId)) === 0) await this.#discard(UploadId);
+    for await (const { key, uploadId, begunAt } of listMultipartUploads(this.#bucket, this.#key)) {
+      if (key !== this.#key || uploadId === this.#uploadId) continue;
+      if (begunAt !== undefined && begunAt.getTime() < since) continue;
+      if ((await countParts(this.#bucket, key, uploadId)) === 0)
+        await abortMultipartUpload(this.#bucket, key, uploadId);
     }
     this.#lostSince = undefined;
   }
@@ -263,9 +224,4 @@ function leavePayloadUnsigned(command: UploadPartCommand): void {
     },
     { step: 'build', name: 'leavePayloadUnsigned' },
   );
-}
-
-/** For requests about an upload that may be gone already. */
-function goneIsFine({ failure, error }: Refusal): undefined {
-  if (failure.code !== 'NoSuchUpload') throw error;
 }

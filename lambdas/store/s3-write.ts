@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { HttpOptions } from '../aws/attempts.ts';
 import type { PutOptions, StoredObject } from './object-store.ts';
-import type { HttpOptions, S3Bucket } from './s3-bucket.ts';
+import type { S3Bucket } from './s3-bucket.ts';
+import { lockedError, lockInForce } from './s3-lock.ts';
 
 const WRITE_ID = 'lifeboat-write-id';
 
@@ -59,7 +61,7 @@ export class S3Write {
   ): Promise<StoredObject> {
     const { ifAbsent, ifMatch, retainUntil } = this.#options;
     // A bucket with versions would take the write and hide the locked version behind it.
-    if (ifAbsent !== true) await this.#bucket.refuseLocked(this.#key);
+    if (ifAbsent !== true) await this.#refuseLocked();
     const call = {
       ...this.#bucket.call('write', this.#key, 's3:PutObject'),
       conditional: ifAbsent === true || ifMatch !== undefined,
@@ -92,6 +94,12 @@ export class S3Write {
     await this.#bucket.run(this.#bucket.call('remove', this.#key, permission), (http) =>
       this.#bucket.client.send(command, http),
     );
+  }
+
+  async #refuseLocked(): Promise<void> {
+    const found = await this.#bucket.look(this.#key);
+    const lock = lockInForce(found?.ObjectLockRetainUntilDate, found?.ObjectLockLegalHoldStatus === 'ON');
+    if (lock !== undefined) throw lockedError(this.#bucket.call('write', this.#key, '').object, lock);
   }
 
   async #find(): Promise<HeadObjectCommandOutput | undefined> {

@@ -1,6 +1,9 @@
-import { z } from 'zod';
-import { CorruptSnapshotError } from '../domain/errors.ts';
+import * as z from 'zod';
+import { ConflictError, CorruptSnapshotError } from '../domain/errors.ts';
 import type { ObjectStore } from './object-store.ts';
+
+/** Others may be faster so often, then somebody is at fault. */
+const ATTEMPTS = 5;
 
 /** How every JSON document lies in the store: indented, for people read them as well. */
 export function encodeJson(value: unknown): Buffer {
@@ -22,4 +25,33 @@ export async function readJson<T>(store: ObjectStore, key: string, schema: z.Zod
   throw new CorruptSnapshotError(`${key} in ${store.location} is not valid: ${z.prettifyError(parsed.error)}`, {
     remedy: 'It was written by another version of Lifeboat or damaged; do not restore from it.',
   });
+}
+
+/** The same, but undefined when it is absent. */
+export async function findJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  return (await store.head(key)) === undefined ? undefined : await readJson(store, key, schema);
+}
+
+/**
+ * Writes what `decide` makes of the document as it stands, unless somebody else was faster: then it decides again. Nothing
+ * is written when it decides on undefined. ConflictError when others were faster every time.
+ */
+export async function changeJson<T, Next extends T | undefined>(
+  store: ObjectStore,
+  key: string,
+  schema: z.ZodType<T>,
+  decide: (present: T | undefined) => Next,
+): Promise<Next> {
+  for (let attempt = 1; ; attempt += 1) {
+    const stored = await store.head(key);
+    const next = decide(stored === undefined ? undefined : await readJson(store, key, schema));
+    if (next === undefined) return next;
+    try {
+      const condition = stored === undefined ? { ifAbsent: true } : { ifMatch: stored.etag };
+      await store.put(key, encodeJson(next), condition);
+      return next;
+    } catch (error) {
+      if (!(error instanceof ConflictError) || attempt === ATTEMPTS) throw error;
+    }
+  }
 }

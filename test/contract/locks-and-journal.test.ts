@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LockedError } from '../../lambdas/domain/errors.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Journal } from '../../lambdas/store/journal.ts';

@@ -1,61 +1,24 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { ConfigurationError, ConflictError, NotFoundError } from '../../lambdas/domain/errors.ts';
-import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
 import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts';
-import { openS3, storeAt } from './s3-access.ts';
+import { SUBJECTS, type Place, type Subject } from './store-subjects.ts';
 
 // Disks of busy machines take their time to confirm a write.
 jest.setTimeout(60_000);
 
-/** An implementation under test. */
-interface Subject {
-  readonly store: ObjectStore;
-  /** Uploads that were begun and are neither complete nor aborted, seen from beside the store. */
-  countUnfinished(): Promise<number>;
-  close(): Promise<void>;
-}
-
-async function directorySubject(): Promise<Subject> {
-  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-store-'));
-  return {
-    store: new DirectoryStore(directory),
-    countUnfinished: async () => (await readdir(join(directory, '.uploads'))).length,
-    close: () => rm(directory, { recursive: true }),
-  };
-}
-
-async function s3Subject(): Promise<Subject> {
-  const s3 = await openS3();
-  await s3.server.createBucket('contract');
-  return {
-    store: storeAt(s3.server.endpoint, 'contract'),
-    countUnfinished: async () => {
-      const { Uploads = [] } = await s3.client.send(new ListMultipartUploadsCommand({ Bucket: 'contract' }));
-      return Uploads.length;
-    },
-    close: () => s3.close(),
-  };
-}
-
 const PART_BYTES = partSizeBytes();
 const RACERS = 20;
 
-describe.each([
-  ['a directory', directorySubject],
-  ['S3', s3Subject],
-])('object store: %s', (_name, open) => {
+describe.each(SUBJECTS)('object store: %s', (_name, open) => {
   let subject: Subject;
   let store: ObjectStore;
+  let countUnfinished: Place['countUnfinished'];
 
   beforeAll(async () => {
     subject = await open();
-    store = subject.store;
+    ({ store, countUnfinished } = await subject.place());
   }, 600_000);
   afterAll(() => subject.close());
 
@@ -154,6 +117,7 @@ describe.each([
       await expect(store.head(key)).rejects.toThrow(ConfigurationError);
       await expect(store.read(key)).rejects.toThrow(ConfigurationError);
       await expect(store.remove(key)).rejects.toThrow(ConfigurationError);
+      await expect(store.history(key)).rejects.toThrow(ConfigurationError);
     });
 
     it('refuses a key that is a folder of other keys, or lies below an object', async () => {
@@ -174,13 +138,13 @@ describe.each([
       const { etag } = await uploadAll(store, key, bytes, { ifAbsent: true });
       expect(await store.head(key)).toMatchObject({ key, sizeBytes, etag });
       expect(sha256(await readAll(await store.read(key)))).toBe(sha256(bytes));
-      expect(await subject.countUnfinished()).toBe(0);
+      expect(await countUnfinished()).toBe(0);
     });
 
     it('shows nothing before it is complete', async () => {
       const upload = await store.beginUpload('upload/half');
       await upload.write(patternedBytes(PART_BYTES + 1));
-      expect(await subject.countUnfinished()).toBe(1);
+      expect(await countUnfinished()).toBe(1);
       expect(await store.head('upload/half')).toBeUndefined();
       expect(await listAll(store, 'upload/half')).toEqual([]);
       expect((await listAll(store, '')).map(({ key }) => key)).not.toContain('upload/half');
@@ -197,7 +161,7 @@ describe.each([
         await upload.abort();
         await upload.abort();
         expect(await store.head('upload/aborted')).toBeUndefined();
-        expect(await subject.countUnfinished()).toBe(0);
+        expect(await countUnfinished()).toBe(0);
       },
     );
 
@@ -219,7 +183,7 @@ describe.each([
         await expect(upload.complete()).rejects.toThrow(ConflictError);
         await upload.abort();
         expect(await readAll(await store.read(key))).toEqual(Buffer.from('first'));
-        expect(await subject.countUnfinished()).toBe(0);
+        expect(await countUnfinished()).toBe(0);
       },
     );
 
@@ -231,7 +195,7 @@ describe.each([
         ConflictError,
       );
       expect(sha256(await readAll(await store.read(key)))).toBe(sha256(patternedBytes(sizeBytes)));
-      expect(await subject.countUnfinished()).toBe(0);
+      expect(await countUnfinished()).toBe(0);
     });
 
     it('leaves one object and nothing else when several upload the same key', async () => {
@@ -242,7 +206,7 @@ describe.each([
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       const winner = contents[results.findIndex(({ status }) => status === 'fulfilled')];
       expect(sha256(await readAll(await store.read('upload/race')))).toBe(sha256(winner ?? Buffer.alloc(0)));
-      expect(await subject.countUnfinished()).toBe(0);
+      expect(await countUnfinished()).toBe(0);
     });
   });
 
@@ -347,43 +311,6 @@ describe.each([
       for await (const { key } of store.list('odd/')) {
         expect(key).toBe('odd/a b+c%20&d=e');
         break;
-      }
-    });
-  });
-
-  describe('remove', () => {
-    it('takes one object away and leaves its neighbours', async () => {
-      await store.put('remove/a/one', Buffer.from('1'));
-      await store.put('remove/a/two', Buffer.from('2'));
-      await store.remove('remove/a/one');
-      expect(await store.head('remove/a/one')).toBeUndefined();
-      await expect(store.read('remove/a/one')).rejects.toThrow(NotFoundError);
-      expect((await listAll(store, 'remove/')).map(({ key }) => key)).toEqual(['remove/a/two']);
-      await store.remove('remove/a/two');
-      expect(await listAll(store, 'remove/')).toEqual([]);
-    });
-
-    it('does nothing when the object is absent', async () => {
-      await store.remove('remove/nothing');
-      await store.remove('remove/nothing/at/all');
-    });
-
-    it('lets the key be written again', async () => {
-      await store.put('remove/again', Buffer.from('1'), { ifAbsent: true });
-      await store.remove('remove/again');
-      await store.put('remove/again', Buffer.from('2'), { ifAbsent: true });
-      expect(await readAll(await store.read('remove/again'))).toEqual(Buffer.from('2'));
-    });
-
-    it('does not disturb those who put into the folder that it empties', async () => {
-      for (let round = 0; round < 20; round += 1) {
-        await store.put('remove/busy/old', Buffer.from('old'));
-        await Promise.all([
-          store.remove('remove/busy/old'),
-          store.put('remove/busy/new', Buffer.from('new'), { ifAbsent: true }),
-        ]);
-        expect(await store.head('remove/busy/new')).toBeDefined();
-        await store.remove('remove/busy/new');
       }
     });
   });

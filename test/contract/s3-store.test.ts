@@ -1,19 +1,19 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { ListMultipartUploadsCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import {
   ConfigurationError,
   LifeboatError,
   PermissionError,
-  RetentionLockedError,
   StoreUnavailableError,
 } from '../../lambdas/domain/errors.ts';
 import type { S3Options } from '../../lambdas/store/s3-bucket.ts';
 import { S3Store } from '../../lambdas/store/s3-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
 import { startHttpFaultProxy } from '../testbed/http-fault-proxy.ts';
-import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts';
+import { listAll, patternedBytes, uploadAll } from './bytes.ts';
+import { NO_OTHER_CREDENTIALS, withEnvironment } from './environment.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
 
 jest.setTimeout(60_000);
@@ -24,58 +24,9 @@ const PART_BYTES = partSizeBytes();
 let s3: S3Access;
 beforeAll(async () => {
   s3 = await openS3();
-  await Promise.all([s3.server.createBucket('locked', { objectLock: true }), s3.server.createBucket('plain')]);
+  await s3.server.createBucket('plain');
 }, 600_000);
 afterAll(() => s3.close());
-
-describe('S3 store with Object Lock', () => {
-  const retainUntil = new Date(Date.now() + 3600_000);
-
-  it.each([
-    ['small', 10],
-    ['in parts', PART_BYTES + 10],
-  ])('locks an object until the given time: %s', async (key, sizeBytes) => {
-    const store = storeAt(s3.server.endpoint, 'locked');
-    const bytes = patternedBytes(sizeBytes);
-    await uploadAll(store, key, bytes, { ifAbsent: true, retainUntil });
-    const until = `until ${retainUntil.toISOString().slice(0, 19)}`;
-    await expect(store.remove(key)).rejects.toThrow(RetentionLockedError);
-    await expect(store.remove(key)).rejects.toThrow(until);
-    await expect(store.put(key, Buffer.from('other'))).rejects.toThrow(RetentionLockedError);
-    await expect(uploadAll(store, key, patternedBytes(sizeBytes, 1))).rejects.toThrow(RetentionLockedError);
-    expect(sha256(await readAll(await store.read(key)))).toBe(sha256(bytes));
-  });
-
-  it('adds no version to what it refuses', async () => {
-    const store = storeAt(s3.server.endpoint, 'locked');
-    await store.put('once', Buffer.from('1'), { retainUntil });
-    await expect(store.put('once', Buffer.from('2'))).rejects.toThrow(RetentionLockedError);
-    await expect(store.remove('once')).rejects.toThrow(RetentionLockedError);
-    const { Versions, DeleteMarkers } = await s3.client.send(
-      new ListObjectVersionsCommand({ Bucket: 'locked', Prefix: 'some/prefix/once' }),
-    );
-    expect(Versions).toHaveLength(1);
-    expect(DeleteMarkers ?? []).toHaveLength(0);
-  });
-
-  it('removes what is not locked, such that it can be written anew', async () => {
-    const store = storeAt(s3.server.endpoint, 'locked');
-    await store.put('free', Buffer.from('1'), { ifAbsent: true });
-    await store.remove('free');
-    expect(await listAll(store, 'free')).toEqual([]);
-    // Not with ifAbsent: versitygw 1.8, unlike AWS, takes a delete marker for an object there.
-    await store.put('free', Buffer.from('2'));
-    expect(await readAll(await store.read('free'))).toEqual(Buffer.from('2'));
-  });
-
-  it('says when the bucket has none', async () => {
-    const store = storeAt(s3.server.endpoint, 'plain');
-    await expect(store.put('lockless', Buffer.from('1'), { retainUntil })).rejects.toThrow(
-      /could not write s3:\/\/plain\/some\/prefix\/lockless: the bucket can hold no retention locks/,
-    );
-    expect(await store.head('lockless')).toBeUndefined();
-  });
-});
 
 describe('S3 store that is configured wrongly', () => {
   let notS3: Server;
@@ -204,30 +155,6 @@ describe('S3 store that is configured wrongly', () => {
     });
   });
 });
-
-const NO_OTHER_CREDENTIALS = {
-  AWS_EC2_METADATA_DISABLED: 'true',
-  AWS_SHARED_CREDENTIALS_FILE: '/nonexistent',
-  AWS_CONFIG_FILE: '/nonexistent',
-  AWS_PROFILE: undefined,
-};
-
-async function withEnvironment(changes: Record<string, string | undefined>, work: () => Promise<void>): Promise<void> {
-  const before = Object.fromEntries(Object.keys(changes).map((name) => [name, process.env[name]]));
-  setEnvironment(changes);
-  try {
-    await work();
-  } finally {
-    setEnvironment(before);
-  }
-}
-
-function setEnvironment(values: Record<string, string | undefined>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (value === undefined) Reflect.deleteProperty(process.env, name);
-    else process.env[name] = value;
-  }
-}
 
 describe('S3 upload', () => {
   it('plans parts for the expected size, with room for more', () => {
