@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { Secret } from '../../lambdas/domain/secret.ts';
-import type { Kubeconfigs } from '../../lambdas/kube/kubeconfigs.ts';
+import type { KubeconfigText } from '../../lambdas/kube/kubeconfigs.ts';
+import { managementClusterAccess, type ClusterAccesses } from '../../lambdas/kube/management-cluster-access.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
 
-/** The kubeconfigs that `lifeboat.yaml` names: files, or secrets where it says so. */
-export function configuredKubeconfigs(loaded: LoadedConfiguration): Kubeconfigs {
+/** The ways to management clusters that `lifeboat.yaml` names: kubeconfig files, secrets that hold one, or EKS. */
+export function configuredKubeconfigs(loaded: LoadedConfiguration): ClusterAccesses {
   const { managementClusters } = loaded.configuration;
   return {
     async read(managementCluster) {
@@ -16,24 +17,28 @@ export function configuredKubeconfigs(loaded: LoadedConfiguration): Kubeconfigs 
           remedy: `Known are: ${known}. Add it below managementClusters, or correct the name.`,
         });
       }
-      if ('secret' in entry) {
-        // Only here, for most configurations have no use for the client of Secrets Manager.
-        const { secretsManagerKubeconfigs } = await import('../../lambdas/kube/secrets-manager-kubeconfigs.ts');
-        return await secretsManagerKubeconfigs().read(entry.secret);
-      }
-      const source = loaded.resolvePath(entry.kubeconfig);
-      try {
-        return { text: new Secret(await readFile(source, 'utf8')), source };
-      } catch (cause) {
-        const { code } = cause as NodeJS.ErrnoException;
-        throw new ConfigurationError(
-          `kubeconfig ${source} of ${managementCluster} can't be read: ${code ?? 'unknown reason'}`,
-          {
-            remedy: `Correct managementClusters.${managementCluster}.kubeconfig in ${loaded.file}.`,
-            cause,
-          },
-        );
-      }
+      return await managementClusterAccess(managementCluster, entry, {
+        file: (path) =>
+          readKubeconfigFile(
+            loaded.resolvePath(path),
+            `Correct managementClusters.${managementCluster}.kubeconfig in ${loaded.file}.`,
+          ),
+        async secret(id) {
+          // Only here, for most configurations have no use for the client of Secrets Manager.
+          const { secretsManagerKubeconfigs } = await import('../../lambdas/kube/secrets-manager-kubeconfigs.ts');
+          return await secretsManagerKubeconfigs().read(id);
+        },
+      });
     },
   };
+}
+
+/** The text of a kubeconfig file; ConfigurationError with the given remedy when it can't be read. */
+export async function readKubeconfigFile(source: string, remedy: string): Promise<KubeconfigText> {
+  try {
+    return { text: new Secret(await readFile(source, 'utf8')), source };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ConfigurationError(`kubeconfig ${source} can't be read: ${code ?? 'unknown reason'}`, { remedy, cause });
+  }
 }

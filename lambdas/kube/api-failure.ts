@@ -1,6 +1,9 @@
 import { ClusterUnreachableError, KubeconfigError, PermissionError, type LifeboatError } from '../domain/errors.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import type { ClusterAccess, ClusterCredentials } from './cluster-access.ts';
 import { describeConnectionFailure, readTlsFailure } from './connection-failure.ts';
+
+/** The API server does not know the credentials (401); they may have been changed since the kubeconfig was read. */
+export class CredentialsRefusedError extends PermissionError {}
 
 /** One call to the API in the words of RBAC, so that a refusal can say which rule is missing. */
 export interface ApiCall {
@@ -36,12 +39,10 @@ function missingRule({ verbs, group, resource, namespace, name }: ApiCall): stri
 export function errorForStatus(status: number, call: ApiCall, access: ClusterAccess): LifeboatError {
   const what = `${describeCall(call)} on ${access.server}`;
   if (status === 401) {
-    return new PermissionError(`could not ${what}: the API server did not accept the credentials in ${access.source}`, {
-      remedy:
-        access.credentials.kind === 'token'
-          ? 'The token has expired or was revoked: put a new one into the kubeconfig.'
-          : 'The client certificate is not signed by the CA for clients of this cluster: issue a new one.',
-    });
+    return new CredentialsRefusedError(
+      `could not ${what}: the API server did not accept the credentials in ${access.source}`,
+      { remedy: remedyForRefusal(access.credentials) },
+    );
   }
   if (status === 403) {
     return new PermissionError(`the user in ${access.source} may not ${what}`, { remedy: missingRule(call) });
@@ -53,6 +54,17 @@ export function errorForStatus(status: number, call: ApiCall, access: ClusterAcc
     });
   }
   return notAnApiServer(access, `it answered ${status} to "${describeCall(call)}"`);
+}
+
+function remedyForRefusal(credentials: ClusterCredentials): string {
+  switch (credentials.kind) {
+    case 'token':
+      return 'The token has expired or was revoked: put a new one into the kubeconfig.';
+    case 'certificate':
+      return 'The client certificate is not signed by the CA for clients of this cluster: issue a new one.';
+    case 'eks':
+      return `Create an access entry for this AWS role on EKS cluster ${credentials.cluster}, and compare name and region.`;
+  }
 }
 
 /** Something answers at the address, but not as the Kubernetes API does. */

@@ -1,7 +1,11 @@
 import type { SecureContextOptions } from 'node:tls';
+import * as z from 'zod';
 import { KubeconfigError } from '../domain/errors.ts';
 import type { Secret } from '../domain/secret.ts';
 import { validityProblem, type CertificateValidity } from './certificates.ts';
+
+/** RFC 7519, section 4.1.4: seconds since 1970. */
+const jwtSchema = z.object({ exp: z.number() });
 
 /** How we say who we are: exactly one way, so that an error can name it. */
 export type ClusterCredentials =
@@ -11,7 +15,14 @@ export type ClusterCredentials =
       readonly key: Secret;
       readonly validity: CertificateValidity;
     }
-  | { readonly kind: 'token'; readonly token: Secret };
+  | { readonly kind: 'token'; readonly token: Secret }
+  | {
+      readonly kind: 'eks';
+      /** Its name in AWS. */
+      readonly cluster: string;
+      /** A token that is good for some minutes more. PermissionError without AWS credentials. */
+      token(): Promise<Secret>;
+    };
 
 /** Everything needed to talk to one management cluster, checked. PEM texts. */
 export interface ClusterAccess {
@@ -41,9 +52,11 @@ export function tlsOptionsFor({ ca, serverName, credentials }: ClusterAccess): C
   };
 }
 
-/** Headers that authenticate a request: none for a client certificate. */
-export function authenticationHeaders({ credentials }: ClusterAccess): Record<string, string> {
-  return credentials.kind === 'token' ? { authorization: `Bearer ${credentials.token.reveal()}` } : {};
+/** Headers that authenticate a request: none for a client certificate. Errors as the credentials' own. */
+export async function authenticationHeaders({ credentials }: ClusterAccess): Promise<Record<string, string>> {
+  if (credentials.kind === 'certificate') return {};
+  const token = credentials.kind === 'token' ? credentials.token : await credentials.token();
+  return { authorization: `Bearer ${token.reveal()}` };
 }
 
 /** KubeconfigError with the date when the client certificate is expired or not valid yet; called at every use. */
@@ -54,5 +67,18 @@ export function assertUsableAt({ credentials, source }: ClusterAccess, now: Date
     throw new KubeconfigError(`the client certificate in ${source} ${problem}`, {
       remedy: 'Issue a new client certificate for this user and replace client-certificate-data and client-key-data.',
     });
+  }
+}
+
+/** When the credentials end; null when they do not say, or are renewed by themselves. */
+export function credentialsEndAt({ credentials }: ClusterAccess): Date | null {
+  if (credentials.kind === 'certificate') return credentials.validity.notAfter;
+  if (credentials.kind === 'eks') return null;
+  const [, payload = ''] = credentials.token.reveal().split('.');
+  try {
+    const { exp } = jwtSchema.parse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')));
+    return new Date(exp * 1000);
+  } catch {
+    return null; // no JWT, or one without an end
   }
 }

@@ -1,27 +1,35 @@
 import type { Duplex } from 'node:stream';
+import { credentialsEndAt } from './cluster-access.ts';
 import { KubeApi } from './kube-api.ts';
-import { parseKubeconfig } from './kubeconfig.ts';
-import type { Kubeconfigs } from './kubeconfigs.ts';
+import type { ClusterAccesses } from './management-cluster-access.ts';
 import { openPodTunnel, type PodTarget, type TunnelOptions } from './pod-tunnel.ts';
+import { readRenewableAccess, withRenewal } from './renewable-access.ts';
 
 /** One management cluster: its API, and tunnels to its pods. */
 export interface Cluster {
   readonly name: string;
   readonly api: KubeApi;
+  /** null when the credentials do not say. */
+  readonly credentialsEndAt: Date | null;
   openTunnel(target: PodTarget, options?: TunnelOptions): Promise<Duplex>;
   /** Closes the API's connections; tunnels end with whoever opened them. */
   close(): void;
 }
 
-/** Reads and checks the kubeconfig of a management cluster; no connection is made before the first call. */
-export async function connectCluster(kubeconfigs: Kubeconfigs, name: string): Promise<Cluster> {
-  const { text, source } = await kubeconfigs.read(name);
-  const access = parseKubeconfig(text.reveal(), source);
-  const api = new KubeApi(access);
+/**
+ * Reads and checks the access to a management cluster; no connection is made before the first call. When the API server
+ * refuses the credentials (401), the kubeconfig is read again once, as they may have been rotated.
+ */
+export async function connectCluster(accesses: ClusterAccesses, name: string): Promise<Cluster> {
+  const access = await readRenewableAccess(accesses, name);
+  const api = new KubeApi(access.current, { renewAccess: (refused) => access.renew(refused) });
   return {
     name,
     api,
-    openTunnel: (target, options) => openPodTunnel(access, target, options),
+    get credentialsEndAt() {
+      return credentialsEndAt(access.current);
+    },
+    openTunnel: (target, options) => withRenewal(access, (current) => openPodTunnel(current, target, options)),
     close: () => {
       api.close();
     },

@@ -1,10 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
-import { ClusterUnreachableError, NotFoundError, type LifeboatError } from '../domain/errors.ts';
+import * as z from 'zod';
+import { ClusterUnreachableError, ConflictError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
-import { errorForConnection, errorForStatus, notAnApiServer, type ApiCall } from './api-failure.ts';
+import {
+  CredentialsRefusedError,
+  errorForConnection,
+  errorForStatus,
+  notAnApiServer,
+  type ApiCall,
+} from './api-failure.ts';
 import { assertUsableAt, type ClusterAccess } from './cluster-access.ts';
-import { HttpsPool, type HttpsResponse } from './https-pool.ts';
+import { HttpsPool, type HttpsRequest, type HttpsResponse } from './https-pool.ts';
 
 /** Which object is meant; `namespace` is left out for kinds that have none. */
 export interface ObjectReference {
@@ -12,6 +18,11 @@ export interface ObjectReference {
   readonly kind: string;
   readonly namespace?: string;
   readonly name: string;
+}
+
+/** A subresource that is created by a call to it, e.g. `token` of a ServiceAccount. */
+export interface SubresourceReference extends ObjectReference {
+  readonly subresource: string;
 }
 
 /** How a kind is served: its plural in paths and RBAC rules. */
@@ -39,8 +50,12 @@ export interface KubeApiOptions {
   readonly firstWaitMilliseconds?: number;
   readonly pageSize?: number;
   readonly clock?: () => Date;
+  /** Asked once in a call when the credentials are refused; undefined: there are no newer ones. */
+  readonly renewAccess?: (refused: ClusterAccess) => Promise<ClusterAccess | undefined>;
 }
 
+/** Under this name the API server keeps which fields are ours. */
+const FIELD_MANAGER = 'lifeboat';
 // Also bounds what a Retry-After may ask for, so that a confused proxy can't hold a Lambda until its time is up.
 const LONGEST_WAIT_MILLISECONDS = 10_000;
 
@@ -62,13 +77,15 @@ const groupSchema = z.looseObject({ preferredVersion: z.looseObject({ groupVersi
 const versionSchema = z.looseObject({ gitVersion: z.string() });
 
 /**
- * Reads objects of a management cluster, of any kind and exactly as the API serves them. Errors of every method:
+ * Reads objects of a management cluster, of any kind and exactly as the API serves them, and writes what is ours. Errors of every method:
  * PermissionError (credentials refused, or the RBAC rule that is missing), KubeconfigError (expired client certificate,
  * wrong CA), ClusterUnreachableError (after bounded retries), the signal's reason when it aborts.
  */
 export class KubeApi {
-  readonly #access: ClusterAccess;
-  readonly #pool: HttpsPool;
+  #access: ClusterAccess;
+  #pool: HttpsPool;
+  /** Of former credentials; calls may still be under way. */
+  readonly #formerPools: HttpsPool[] = [];
   readonly #options: Required<KubeApiOptions>;
   readonly #served = new Map<string, ServedResource>();
 
@@ -81,6 +98,7 @@ export class KubeApi {
       firstWaitMilliseconds: 250,
       pageSize: 500,
       clock: () => new Date(),
+      renewAccess: () => Promise.resolve(undefined),
       ...options,
     };
   }
@@ -116,6 +134,51 @@ export class KubeApi {
     );
   }
 
+  /**
+   * Makes an object be as given, by server-side apply: fields that it does not name stay as they are. Safe to repeat; what
+   * somebody else has changed in our fields is taken back. Gives the object as it is now. ConflictError when it can't be so.
+   */
+  async apply(object: KubernetesObject, options: CallOptions = {}): Promise<KubernetesObject> {
+    const { apiVersion, kind, metadata } = object;
+    const resource = await this.#servedOrThrow(apiVersion, kind, options);
+    const { namespace, name } = metadata;
+    const query = new URLSearchParams({ fieldManager: FIELD_MANAGER, force: 'true' }).toString();
+    const request = {
+      method: 'PATCH',
+      path: `${collectionPath(apiVersion, resource, namespace)}/${encodeURIComponent(name)}?${query}`,
+      body: object,
+      contentType: 'application/apply-patch+yaml',
+    } as const;
+    // Making an object by apply asks for `create` as well.
+    const call = { ...callTo('patch', apiVersion, resource, namespace, 'create'), name };
+    const response = await this.#request(request, call, options, [201, 409, 422]);
+    if (response.status < 300) return this.#parse(objectSchema, response);
+    throw new ConflictError(`${kind} "${name}" can't be made as it should be (${response.status})`, {
+      remedy: 'Somebody has changed a field of it that is fixed for its life: delete it, then try again.',
+    });
+  }
+
+  /**
+   * Asks for something that is made by the asking and kept nowhere: an access review, a token (a subresource of `target`).
+   * It is repeated when no answer comes. `schema` says what must be in the answer.
+   */
+  async request<T>(
+    target: Omit<SubresourceReference, 'name' | 'subresource'> & Partial<SubresourceReference>,
+    body: object,
+    schema: z.ZodType<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const { apiVersion, kind, namespace, name, subresource } = target;
+    const resource = await this.#servedOrThrow(apiVersion, kind, options);
+    const parts = [collectionPath(apiVersion, resource, namespace), name, subresource].filter(
+      (part) => part !== undefined,
+    );
+    const call = callTo('create', apiVersion, resource, namespace);
+    const named = subresource === undefined ? call : { ...call, resource: `${resource.plural}/${subresource}`, name };
+    const request = { method: 'POST', path: parts.join('/'), body } as const;
+    return this.#parse(schema, await this.#request(request, named, options, [201]));
+  }
+
   /** How a kind is served, or undefined when this cluster does not serve it. */
   async resourceFor(apiVersion: string, kind: string, options: CallOptions = {}): Promise<ServedResource | undefined> {
     const key = `${apiVersion} ${kind}`;
@@ -146,7 +209,7 @@ export class KubeApi {
 
   /** Closes the connections; calls still under way fail. */
   close(): void {
-    this.#pool.close();
+    for (const pool of [this.#pool, ...this.#formerPools]) pool.close();
   }
 
   async #servedOrThrow(apiVersion: string, kind: string, options: CallOptions): Promise<ServedResource> {
@@ -181,31 +244,50 @@ export class KubeApi {
 
   /** The answer when it is 200 or one of `alsoAccepted`; retries what may pass, translates everything else. */
   async #request(
-    path: string,
+    asked: string | HttpsRequest,
     call: ApiCall,
     { signal }: CallOptions,
     alsoAccepted: readonly number[] = [],
   ): Promise<HttpsResponse> {
+    const request = typeof asked === 'string' ? ({ method: 'GET', path: asked } as const) : asked;
+    let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
-      assertUsableAt(this.#access, this.#options.clock());
-      const outcome = await this.#attempt(path, signal);
+      const access = this.#access;
+      assertUsableAt(access, this.#options.clock());
+      const outcome = await this.#attempt(request, signal);
       if (!('status' in outcome)) {
         await this.#waitOrThrow(outcome, attempt, undefined, signal);
       } else if (outcome.status === 200 || alsoAccepted.includes(outcome.status)) {
         return outcome;
       } else {
-        const failure = errorForStatus(outcome.status, call, this.#access);
+        const failure = errorForStatus(outcome.status, call, access);
+        if (failure instanceof CredentialsRefusedError && !renewed && (await this.#renew(access))) {
+          renewed = true;
+          continue;
+        }
         await this.#waitOrThrow(failure, attempt, outcome.headers['retry-after'], signal);
       }
     }
   }
 
-  async #attempt(path: string, signal: AbortSignal | undefined): Promise<HttpsResponse | LifeboatError> {
+  /** False when there is no newer access than the refused one. */
+  async #renew(refused: ClusterAccess): Promise<boolean> {
+    const newer = await this.#options.renewAccess(refused);
+    if (newer !== undefined && newer !== this.#access) {
+      this.#formerPools.push(this.#pool);
+      this.#access = newer;
+      this.#pool = new HttpsPool(newer);
+    }
+    return newer !== undefined;
+  }
+
+  async #attempt(request: HttpsRequest, signal: AbortSignal | undefined): Promise<HttpsResponse | LifeboatError> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMilliseconds);
     try {
-      return await this.#pool.get(path, signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
+      return await this.#pool.send(request, signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
     } catch (error) {
       signal?.throwIfAborted();
+      if (error instanceof LifeboatError) return error;
       return errorForConnection(error, timeout.aborted, this.#access);
     }
   }
@@ -256,10 +338,11 @@ function callTo(
   apiVersion: string,
   resource: ServedResource,
   namespace: string | undefined,
+  ...furtherVerbs: readonly string[]
 ): Omit<ApiCall, 'name'> & { name: undefined } {
   const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [''];
   return {
-    verbs: [verb],
+    verbs: [verb, ...furtherVerbs],
     group: group ?? '',
     resource: resource.plural,
     namespace: resource.namespaced ? namespace : undefined,

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { KubeconfigError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import { certificateValidity, keyFits } from './certificates.ts';
@@ -37,6 +37,7 @@ const kubeconfigSchema = z.looseObject({
 const FLATTEN = 'kubectl config view --raw --flatten --minify';
 const TOKEN_REMEDY =
   'Put a token there instead, e.g. of a ServiceAccount made for Lifeboat: kubectl create token <name> --duration=8760h.';
+const EXEC_REMEDY = `${TOKEN_REMEDY} For EKS no kubeconfig is needed: write "eks: { cluster: <name>, region: <region>, endpoint: <https address>, certificateAuthority: <base64> }" below managementClusters.<name> in lifeboat.yaml.`;
 const INLINE_REMEDY = `Put the content itself there: ${FLATTEN} does it.`;
 const REWRITE_REMEDY = `Write it anew with: ${FLATTEN}.`;
 
@@ -56,7 +57,7 @@ const REFUSED_OF_CLUSTER: Readonly<Record<string, Refusal>> = {
   'proxy-url': ['is not supported', 'Give an address that can be reached without a proxy.'],
 };
 const REFUSED_OF_USER: Readonly<Record<string, Refusal>> = {
-  exec: ['runs a program named by the kubeconfig, which is never done here', TOKEN_REMEDY],
+  exec: ['runs a program named by the kubeconfig, which is never done here', EXEC_REMEDY],
   'auth-provider': ['needs a plug-in of kubectl', TOKEN_REMEDY],
   'client-certificate': FILE_PATH,
   'client-key': FILE_PATH,

@@ -42,8 +42,9 @@ export async function openPodTunnel(
   options: TunnelOptions = {},
 ): Promise<Duplex> {
   assertUsableAt(access, options.clock?.() ?? new Date());
+  const authentication = await authenticationHeaders(access);
   options.signal?.throwIfAborted();
-  const tunnel = new PodTunnel(access, target, options);
+  const tunnel = new PodTunnel(access, authentication, target, options);
   await new Promise<void>((resolve, reject) => {
     tunnel.once('error', reject);
     tunnel.once('opened', () => {
@@ -65,7 +66,12 @@ class PodTunnel extends Duplex {
   #heardSincePing = true;
   #ending = false;
 
-  constructor(access: ClusterAccess, target: PodTarget, options: TunnelOptions) {
+  constructor(
+    access: ClusterAccess,
+    authentication: Readonly<Record<string, string>>,
+    target: PodTarget,
+    options: TunnelOptions,
+  ) {
     super({ readableHighWaterMark: READ_AHEAD_BYTES, writableHighWaterMark: LARGEST_WRITE_BYTES });
     const {
       connectTimeoutMilliseconds = 15_000,
@@ -78,7 +84,7 @@ class PodTunnel extends Duplex {
     this.#signal = options.signal;
     this.#webSocket = new WebSocket(portForwardUrl(access, target), [SUBPROTOCOL], {
       ...tlsOptionsFor(access),
-      headers: { ...authenticationHeaders(access), 'user-agent': 'lifeboat' },
+      headers: { ...authentication, 'user-agent': 'lifeboat' },
       perMessageDeflate: false,
       maxPayload: LARGEST_MESSAGE_BYTES,
     });

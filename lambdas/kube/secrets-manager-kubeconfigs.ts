@@ -1,27 +1,59 @@
-import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { ClusterUnreachableError, NotFoundError, PermissionError, type LifeboatError } from '../domain/errors.ts';
+import { randomUUID } from 'node:crypto';
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  PutSecretValueCommand,
+  SecretsManagerClient,
+  TagResourceCommand,
+} from '@aws-sdk/client-secrets-manager';
+import { clientSettings } from '../aws/attempts.ts';
+import type { Explanation } from '../aws/explanations.ts';
+import { awsService, limitsOf, notThisServiceError, requestOf, type AwsOptions } from '../aws/service.ts';
+import { AwsUnavailableError, ClusterUnreachableError, ConfigurationError, NotFoundError } from '../domain/errors.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Kubeconfigs } from './kubeconfigs.ts';
 
-/** Bounds one call, connection included; the SDK retries three times within its own back-off. */
-const TIMEOUT_MILLISECONDS = 10_000;
+const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
+  ResourceNotFoundException: [
+    'it does not exist or has no value',
+    NotFoundError,
+    'Create it with the kubeconfig as its text, or correct the name and the region (AWS_REGION).',
+  ],
+  InvalidRequestException: [
+    'it is scheduled for deletion, or managed by another service',
+    ConfigurationError,
+    'Take the deletion back with "aws secretsmanager restore-secret", or use another name.',
+  ],
+  InvalidParameterException: [
+    'its name or its text is not accepted',
+    ConfigurationError,
+    'A name has letters, digits and /_+=.@-; a text has at most 64 KiB.',
+  ],
+};
+// Without its kubeconfig a cluster can't be reached, which is how steps and their retries look at it.
+const READING = awsService('Secrets Manager', ClusterUnreachableError, EXPLANATIONS);
+const WRITING = awsService('Secrets Manager', AwsUnavailableError, EXPLANATIONS);
+
+/** By this tag policies of IAM and people tell our secrets from others. */
+const TAGS = [{ Key: 'lifeboat', Value: 'management-cluster' }];
 
 /**
- * Kubeconfigs held as text in AWS Secrets Manager; `read` takes the secret's name or ARN. Credentials and region come
- * from the SDK's default chain.
+ * Kubeconfigs held as text in AWS Secrets Manager; `read` takes the secret's name or ARN. Region and credentials come from
+ * the SDK's default chain.
  */
-export function secretsManagerKubeconfigs(client = new SecretsManagerClient({})): Kubeconfigs {
+export function secretsManagerKubeconfigs(options: AwsOptions = {}): Kubeconfigs {
+  const limits = limitsOf(options);
+  const client = new SecretsManagerClient(clientSettings(limits));
   return {
     async read(secretId) {
-      const source = `secret ${secretId} of Secrets Manager`;
-      try {
-        const reply = await client.send(new GetSecretValueCommand({ SecretId: secretId }), {
-          abortSignal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
-        });
-        if (reply.SecretString !== undefined) return { text: new Secret(reply.SecretString), source };
-      } catch (error) {
-        throw translate(error, source);
-      }
+      const source = sourceOf(secretId);
+      const permission = 'secretsmanager:GetSecretValue on it and kms:Decrypt on its key';
+      const call = { verb: 'read', object: source, permission };
+      const { SecretString, SecretBinary } = await requestOf(READING, { call, limits }, (http) =>
+        client.send(new GetSecretValueCommand({ SecretId: secretId }), http),
+      );
+      if (SecretString !== undefined) return { text: new Secret(SecretString), source };
+      if (SecretBinary === undefined) throw notThisServiceError(READING, call);
       throw new NotFoundError(`${source} holds binary data instead of text`, {
         remedy: 'Store the kubeconfig as the secret string.',
       });
@@ -29,23 +61,48 @@ export function secretsManagerKubeconfigs(client = new SecretsManagerClient({}))
   };
 }
 
-function translate(cause: unknown, source: string): LifeboatError {
-  const { name, $metadata } = cause as { name?: string; $metadata?: { httpStatusCode?: number } };
-  if (name === 'ResourceNotFoundException') {
-    return new NotFoundError(`${source} does not exist`, {
-      remedy: 'Create it with the kubeconfig as its text, or correct the name and the region (AWS_REGION).',
-      cause,
-    });
+/**
+ * Stores a kubeconfig as text: creates the secret, or gives an existing one a new version, after which the former is still
+ * there as AWSPREVIOUS. Safe to repeat. PermissionError, ConfigurationError (the secret is about to be deleted, or its
+ * name is none), AwsUnavailableError after bounded retries.
+ */
+export async function storeKubeconfigSecret(name: string, text: Secret, options: AwsOptions = {}): Promise<void> {
+  const limits = limitsOf(options);
+  const client = new SecretsManagerClient(clientSettings(limits));
+  const object = sourceOf(name);
+  // One token for all attempts: whichever of them arrives twice makes one version.
+  const value = { SecretString: text.reveal(), ClientRequestToken: randomUUID() };
+  try {
+    const creating = { verb: 'create', object, permission: 'secretsmanager:CreateSecret and TagResource' };
+    const outcome = await requestOf<'created' | 'exists'>(
+      WRITING,
+      {
+        call: creating,
+        limits,
+        rescue: ({ code }, error) => {
+          if (code === 'ResourceExistsException') return 'exists';
+          throw error;
+        },
+      },
+      async (http) => {
+        await client.send(new CreateSecretCommand({ Name: name, Tags: TAGS, ...value }), http);
+        return 'created';
+      },
+    );
+    if (outcome === 'created') return;
+    const tagging = { verb: 'tag', object, permission: 'secretsmanager:TagResource' };
+    await requestOf(WRITING, { call: tagging, limits }, (http) =>
+      client.send(new TagResourceCommand({ SecretId: name, Tags: TAGS }), http),
+    );
+    const putting = { verb: 'write', object, permission: 'secretsmanager:PutSecretValue' };
+    await requestOf(WRITING, { call: putting, limits }, (http) =>
+      client.send(new PutSecretValueCommand({ SecretId: name, ...value }), http),
+    );
+  } finally {
+    client.destroy();
   }
-  const status = $metadata?.httpStatusCode ?? 0;
-  if (name === 'CredentialsProviderError' || (status >= 400 && status < 500)) {
-    return new PermissionError(`${source} may not be read: ${name ?? 'refused'}`, {
-      remedy: 'Give AWS credentials that allow secretsmanager:GetSecretValue on it, and kms:Decrypt on its key.',
-      cause,
-    });
-  }
-  return new ClusterUnreachableError(`${source} could not be read: Secrets Manager did not answer`, {
-    remedy: 'Check region and network, then try again.',
-    cause,
-  });
+}
+
+function sourceOf(secretId: string): string {
+  return `secret ${secretId} of Secrets Manager`;
 }

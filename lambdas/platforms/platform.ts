@@ -1,6 +1,7 @@
 import type { ControlPlaneName, PlatformName } from '../domain/control-plane.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { PolicyRule } from '../kube/enrolment-objects.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 
 /** One control plane as discovery finds it. */
@@ -23,13 +24,6 @@ export interface DescribedControlPlane {
   readonly warnings: readonly string[];
 }
 
-/** One line of a Kubernetes Role or ClusterRole. */
-export interface PolicyRule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-}
-
 /**
  * One platform: it knows what its control planes are made of and changes nothing.
  * Errors of every method: those of {@link KubeApi}, and as each says.
@@ -38,6 +32,8 @@ export interface Platform {
   readonly name: PlatformName;
   /** All that a backup may do on a management cluster; nothing in it writes. */
   readonly backupPermissions: readonly PolicyRule[];
+  /** All that a restore in place may do, its safety snapshot included. */
+  readonly restorePermissions: readonly PolicyRule[];
   /** The control planes of a management cluster; none when the cluster does not run this platform. */
   discover(api: KubeApi): Promise<DiscoveredControlPlane[]>;
   /** NotFoundError when there is no such control plane, NoUsableMemberError when its datastore can't be reached this way. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
 import { NotFoundError, UnsupportedError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';

@@ -1,5 +1,4 @@
 import type { Platform } from '../platform.ts';
-import { CLUSTER_API_GROUP, CLUSTER_API_RESOURCES } from './cluster-api.ts';
 import { describeEtcds } from './etcd.ts';
 import {
   completedVersion,
@@ -10,22 +9,14 @@ import {
   stateOf,
 } from './hosted-cluster.ts';
 import { captureIdentity } from './identity.ts';
+import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
 
 /** Red Hat OpenShift HyperShift: a HostedCluster whose pods live in the namespace `<its namespace>-<its name>`. */
 export const hypershift: Platform = {
   name: 'hypershift',
 
-  backupPermissions: [
-    { apiGroups: ['hypershift.openshift.io'], resources: ['hostedclusters'], verbs: ['get', 'list'] },
-    { apiGroups: ['hypershift.openshift.io'], resources: ['nodepools'], verbs: ['list'] },
-    { apiGroups: [CLUSTER_API_GROUP], resources: Object.values(CLUSTER_API_RESOURCES), verbs: ['list'] },
-    // Which kinds these are depends on the provider.
-    { apiGroups: ['infrastructure.cluster.x-k8s.io'], resources: ['*'], verbs: ['get'] },
-    { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['get'] },
-    { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
-    // A WebSocket upgrade is a GET; since Kubernetes 1.35 it needs create as well (KEP-4006).
-    { apiGroups: [''], resources: ['pods/portforward'], verbs: ['get', 'create'] },
-  ],
+  backupPermissions: BACKUP_PERMISSIONS,
+  restorePermissions: RESTORE_PERMISSIONS,
 
   async discover(api) {
     if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return [];
