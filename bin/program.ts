@@ -1,18 +1,21 @@
 import process, { stderr, stdout } from 'node:process';
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { backup } from './commands/backup.ts';
 import { discover } from './commands/discover.ts';
+import { enroll, ENROLL_PURPOSES, type EnrollOptions } from './commands/enroll.ts';
 import { exportSnapshot, type ExportOptions } from './commands/export.ts';
 import { list } from './commands/list.ts';
 import { pin } from './commands/pin.ts';
 import { prune, type PruneOptions } from './commands/prune.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { CommandResult } from './commands/result.ts';
+import { schema, SCHEMAS, type SchemaName } from './commands/schema.ts';
 import { show } from './commands/show.ts';
 import { status } from './commands/status.ts';
 import { verify, type VerifyOptions } from './commands/verify.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
-import { openPorts, toolVersion, type Ports } from './local/ports.ts';
+import { openPorts, type Ports } from './local/ports.ts';
+import { toolVersion } from './local/tool-version.ts';
 import { describeError, errorAsJson, EXIT, exitCodeFor } from './output/exit-codes.ts';
 import { progressPrinter } from './output/progress.ts';
 
@@ -20,6 +23,12 @@ interface GlobalOptions {
   readonly config?: string;
   readonly json: boolean;
 }
+
+const SCHEMA_HELP = `
+Editors check and complete lifeboat.yaml after
+  lifeboat schema configuration > lifeboat.schema.json
+with this as its first line:
+  # yaml-language-server: $schema=./lifeboat.schema.json`;
 
 /** Runs one command line and sets the exit code; the result goes to standard output, progress and errors to standard error. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -110,31 +119,73 @@ function buildProgram(): Command {
     .command('status')
     .description('show the age of the newest verified recovery point of every control plane')
     .action(() => run(program, status));
+  program
+    .command('enroll')
+    .description('print the least RBAC on a management cluster, or make it with a kubeconfig to use')
+    .argument('<management cluster>', 'its name in the configuration, which need not have it yet')
+    .addOption(new Option('--for <purpose>', 'what it is for').choices(ENROLL_PURPOSES).default('backup'))
+    .option('--namespace <name>', 'where its ServiceAccount lives', 'lifeboat')
+    .option('--apply', 'make it, mint a token, and check that the API server goes by the rules', false)
+    .option('--kubeconfig <file>', "an administrator's, for --apply (default: as configured)")
+    .option('--to <file>', 'the new kubeconfig (default: <management cluster>-lifeboat-<purpose>.kubeconfig)')
+    .option('--secret <name>', 'put it into Secrets Manager instead, e.g. lifeboat/management-clusters/<name>')
+    .option('--token-days <days>', 'how long the token is asked for', '90')
+    .option('--force', 'replace the file when it exists', false)
+    .action((managementCluster: string, options: EnrollOptions) => {
+      const { config } = program.opts<GlobalOptions>();
+      return runInterruptibly(program, 'run it again to finish what was begun', (signal) =>
+        enroll({ config, signal }, managementCluster, options),
+      );
+    });
+  program
+    .command('schema')
+    .description('print the JSON Schema of lifeboat.yaml, or of every event')
+    .addArgument(new Argument('<what>').choices(SCHEMAS))
+    .addHelpText('after', SCHEMA_HELP)
+    .action((what: SchemaName) => {
+      printResult(schema(what), program.opts<GlobalOptions>().json);
+    });
   return program;
 }
 
 async function run(program: Command, command: (ports: Ports) => Promise<CommandResult>): Promise<void> {
-  const { config, json } = program.opts<GlobalOptions>();
+  const { config } = program.opts<GlobalOptions>();
+  await runInterruptibly(program, 'what was begun has been undone', async (signal) => {
+    const report = progressPrinter(stderr, () => performance.now());
+    const ports = await openPorts(loadConfiguration(config, process.cwd()), report, signal);
+    try {
+      return await command(ports);
+    } finally {
+      ports.close();
+    }
+  });
+}
+
+/** Runs a command that ends in good order when it is interrupted; `afterwards` says what that means for the user. */
+async function runInterruptibly(
+  program: Command,
+  afterwards: string,
+  command: (signal: AbortSignal) => Promise<CommandResult>,
+): Promise<void> {
   const interrupted = new AbortController();
   const interrupt = () => {
     interrupted.abort(new InterruptedError());
   };
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  let ports: Ports | undefined;
   try {
-    const report = progressPrinter(stderr, () => performance.now());
-    ports = await openPorts(loadConfiguration(config, process.cwd()), report, interrupted.signal);
-    const result = await command(ports);
-    stdout.write(json ? `${JSON.stringify(result.json, undefined, 2)}\n` : `${result.text}\n`);
-    process.exitCode = result.exitCode ?? EXIT.done;
+    printResult(await command(interrupted.signal), program.opts<GlobalOptions>().json);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
-    stderr.write('error: interrupted; what was begun has been undone\n');
+    stderr.write(`error: interrupted; ${afterwards}\n`);
     process.exitCode = EXIT.interrupted;
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    ports?.close();
   }
+}
+
+function printResult(result: CommandResult, json: boolean): void {
+  stdout.write(json ? `${JSON.stringify(result.json, undefined, 2)}\n` : `${result.text}\n`);
+  process.exitCode = result.exitCode ?? EXIT.done;
 }
 
 class InterruptedError extends Error {

@@ -1,55 +1,99 @@
 import { randomUUID } from 'node:crypto';
 import { formatControlPlaneName, type ControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { LockedError } from '../../lambdas/domain/errors.ts';
 import { controlPlaneLock } from '../../lambdas/domain/policy-run.ts';
-import type { RetentionRules } from '../../lambdas/domain/policy.ts';
-import { policyNamed } from '../../lambdas/policy-runs/plan.ts';
-import { applyRetention, type RetainedOutcome } from '../../lambdas/policy-runs/retain.ts';
+import { policyNamed } from '../../lambdas/domain/configuration.ts';
+import { LEASE_MILLISECONDS } from '../../lambdas/policy-runs/lock.ts';
+import { applyRetention, type RetentionReport, type RetentionRequest } from '../../lambdas/policy-runs/retain.ts';
 import type { Ports } from '../local/ports.ts';
+import { EXIT } from '../output/exit-codes.ts';
 import { formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
-
-const LEASE_MILLISECONDS = 20 * 60 * 1000;
 
 export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
-/** `lifeboat prune <policy>`: applies the policy's retention to every control plane that it has ever backed up. */
-export async function prune(ports: Ports, policy: string, { dryRun }: PruneOptions): Promise<CommandResult> {
-  const { retention } = policyNamed(ports.configuration, policy);
+type PrunePorts = Pick<Ports, 'configuration' | 'catalogue' | 'store' | 'locks' | 'clock'>;
+
+/** What became of one control plane; `skipped` says which operation is at work on it. */
+interface Pruned extends RetentionReport {
+  readonly controlPlane: string;
+  readonly skipped: string | null;
+}
+
+/**
+ * `lifeboat prune <policy>`: applies the policy's retention to every control plane that it has ever backed up. One that
+ * another operation has locked is skipped, as that may be using its points.
+ */
+export async function prune(ports: PrunePorts, policy: string, { dryRun }: PruneOptions): Promise<CommandResult> {
+  const { retention: rules } = policyNamed(ports.configuration, policy);
   const controlPlanes = new Map<string, ControlPlaneName>();
   for await (const point of ports.catalogue.points()) {
     if (!('manifest' in point) || point.manifest.policy !== policy) continue;
-    controlPlanes.set(point.manifest.controlPlane, point.address.controlPlane);
+    controlPlanes.set(formatControlPlaneName(point.address.controlPlane), point.address.controlPlane);
   }
-  const decisions: (RetainedOutcome & { readonly controlPlane: string })[] = [];
-  for (const [controlPlane, name] of controlPlanes) {
-    const outcomes = dryRun
-      ? await applyRetention(name, retention, true, ports)
-      : await pruneLocked(ports, name, retention);
-    decisions.push(...outcomes.map((outcome) => ({ controlPlane, ...outcome })));
+  const pruned: Pruned[] = [];
+  for (const [name, controlPlane] of controlPlanes) {
+    const request = { controlPlane, policy, rules };
+    const report = dryRun ? await applyRetention(request, ports) : await pruneLocked(ports, name, request);
+    pruned.push({ controlPlane: name, skipped: null, ...report });
   }
-  const rows = decisions.map(({ controlPlane, id, action, deleted, reasons }) => [
-    controlPlane,
-    id,
-    deleted ? 'deleted' : action,
-    reasons.join('; '),
-  ]);
+  const decisions = pruned.flatMap(({ controlPlane, points }) => points.map((point) => ({ controlPlane, ...point })));
+  const leftovers = pruned.flatMap(({ controlPlane, leftovers: left }) =>
+    left.map((leftover) => ({ controlPlane, ...leftover })),
+  );
+  const skipped = pruned.flatMap(({ controlPlane, skipped: reason }) =>
+    reason === null ? [] : [{ controlPlane, reason }],
+  );
+  const rows = [
+    ...decisions.map(({ controlPlane, id, action, deleted, reasons }) => [
+      controlPlane,
+      id,
+      deleted ? 'deleted' : action,
+      reasons.join('; '),
+    ]),
+    ...leftovers.map(({ controlPlane, kind, name, action, swept, reason }) => [
+      controlPlane,
+      name,
+      swept ? 'swept' : action,
+      `${kind}: ${reason}`,
+    ]),
+    ...skipped.map(({ controlPlane, reason }) => [controlPlane, '-', 'skipped', reason]),
+  ];
   const table = formatTable(['CONTROL PLANE', 'POINT', dryRun ? 'WOULD' : 'DONE', 'REASONS'], rows);
   return {
-    json: { policy, dryRun, decisions },
+    json: { policy, dryRun, decisions, leftovers, skipped },
     text: rows.length === 0 ? `no recovery points of policy ${policy}` : table,
+    exitCode: skipped.length === 0 ? EXIT.done : EXIT.failed,
   };
 }
 
-async function pruneLocked(ports: Ports, name: ControlPlaneName, rules: RetentionRules): Promise<RetainedOutcome[]> {
-  const controlPlane = formatControlPlaneName(name);
-  const owner = `prune-${randomUUID()}`;
+async function pruneLocked(
+  ports: PrunePorts,
+  controlPlane: string,
+  request: RetentionRequest,
+): Promise<RetentionReport & { readonly skipped: string | null }> {
+  const time = ports
+    .clock()
+    .toISOString()
+    .replace(/[-:]|\.\d+/g, '');
+  // An owner that takes its lock twice gets it twice, so two prunes in one second need two names.
+  const owner = `prune-${time}-${randomUUID().slice(0, 8)}`;
   const purpose = `deletes recovery points of ${controlPlane}`;
-  const lock = await ports.locks.acquire(controlPlaneLock(controlPlane), owner, purpose, LEASE_MILLISECONDS);
+  const { locks } = ports;
   try {
-    return await applyRetention(name, rules, false, ports);
-  } finally {
-    await ports.locks.release(lock);
+    const lock = await locks.acquire(controlPlaneLock(controlPlane), owner, purpose, LEASE_MILLISECONDS);
+    const keepLock = async () => {
+      await locks.extend(lock, LEASE_MILLISECONDS);
+    };
+    try {
+      return { skipped: null, ...(await applyRetention({ ...request, keepLock }, ports)) };
+    } finally {
+      await locks.release(lock);
+    }
+  } catch (error) {
+    if (!(error instanceof LockedError)) throw error;
+    return { skipped: error.message, points: [], leftovers: [] };
   }
 }

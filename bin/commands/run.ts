@@ -6,10 +6,12 @@ import { readPageStep } from '../../lambdas/handlers/read-page.ts';
 import { recordPageStep } from '../../lambdas/handlers/record-page.ts';
 import { releaseControlPlaneStep } from '../../lambdas/handlers/release-control-plane.ts';
 import { reportRunStep } from '../../lambdas/handlers/report-run.ts';
+import { startNextPartStep } from '../../lambdas/handlers/start-next-part.ts';
 import { takeSnapshotStep } from '../../lambdas/handlers/take-snapshot.ts';
 import { verifyRecoveryPointStep } from '../../lambdas/handlers/verify-recovery-point.ts';
-import { policyNamed } from '../../lambdas/policy-runs/plan.ts';
-import { loadMachine, runMachine } from '../local/machine.ts';
+import { policyNamed } from '../../lambdas/domain/configuration.ts';
+import { loadMachine } from '../local/machine.ts';
+import { runParts } from '../local/parts.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { formatTable } from '../output/format.ts';
@@ -24,6 +26,7 @@ const STEPS = {
   ApplyRetention: applyRetentionStep,
   ReleaseControlPlane: releaseControlPlaneStep,
   RecordPage: recordPageStep,
+  StartNextPart: startNextPartStep,
   ReportRun: reportRunStep,
 };
 
@@ -37,7 +40,10 @@ export async function runPolicy(ports: Ports, policy: string, options: RunOption
   const input = { policy, slot: parseSlot(options.slot ?? ports.clock().toISOString()) };
   const readResult = () => ports.journal.read(runId(input), 'result', runResultSchema);
   try {
-    await runMachine(loadMachine('back-up-fleet'), input, STEPS, (event) => forControlPlane(ports, event));
+    const first = { name: runId(input), input };
+    await runParts<Ports>(loadMachine('back-up-fleet'), first, STEPS, (event, signal) =>
+      forControlPlane({ ...ports, signal: AbortSignal.any([ports.signal, signal]) }, event),
+    );
   } catch (error) {
     if ((await readResult()) === undefined) throw error;
   }

@@ -1,5 +1,7 @@
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import type { PolicyStatus } from '../../lambdas/domain/policy-status.ts';
 import { discoverAll } from '../../lambdas/platforms/discover.ts';
+import { policyStatuses } from '../../lambdas/policy-runs/status.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
@@ -16,11 +18,12 @@ interface ControlPlaneStatus {
   readonly newestVerified: { readonly id: string; readonly takenAt: string; readonly ageSeconds: number } | null;
 }
 
-/** `lifeboat status`: the age of the newest verified recovery point of every control plane there is or was. */
+/** `lifeboat status`: the age of the newest verified recovery point of every control plane, and how the policies stand. */
 export async function status(ports: Ports): Promise<CommandResult> {
-  const [{ controlPlanes, failures }, points] = await Promise.all([
+  const [{ controlPlanes, failures }, points, policies] = await Promise.all([
     discoverAll(ports.managementClusters, ports.connect),
     Array.fromAsync(ports.catalogue.points()),
+    policyStatuses(ports),
   ]);
   const existing = new Set(controlPlanes.map(({ controlPlane }) => controlPlane));
   const unreachable = new Set(failures.map(({ managementCluster }) => managementCluster));
@@ -32,14 +35,17 @@ export async function status(ports: Ports): Promise<CommandResult> {
     return describe(controlPlane, exists, byControlPlane.get(controlPlane) ?? [], now);
   });
   const unprotected = statuses.filter(({ exists, newestVerified }) => exists === true && newestVerified === null);
+  const late = policies.some(({ beyondObjective }) => beyondObjective.length > 0);
   return {
-    json: { controlPlanes: statuses, failures: failures.map(failureAsJson) },
+    json: { controlPlanes: statuses, policies, failures: failures.map(failureAsJson) },
     text: [
       statuses.length === 0 ? 'no control planes and no recovery points' : table(statuses, now),
+      ...(policies.length === 0 ? [] : ['', policyTable(policies, now)]),
+      ...policies.flatMap(({ policy, problems }) => problems.map((problem) => `policy ${policy}: ${problem}`)),
       ...failures.map(describeFailure),
       ...unprotected.map(({ controlPlane }) => `${controlPlane} has no verified recovery point`),
     ].join('\n'),
-    exitCode: unprotected.length > 0 ? EXIT.refused : exitCodeForFailures(failures),
+    exitCode: unprotected.length > 0 || late ? EXIT.refused : exitCodeForFailures(failures),
   };
 }
 
@@ -78,6 +84,19 @@ function table(statuses: readonly ControlPlaneStatus[], now: Date): string {
       String(recoveryPoints),
       String(notVerified),
       newestVerified?.id ?? '-',
+    ]),
+  );
+}
+
+function policyTable(policies: readonly PolicyStatus[], now: Date): string {
+  return formatTable(
+    ['POLICY', 'LAST RUN', 'RESULT', 'CONTROL PLANES', 'BEYOND OBJECTIVE'],
+    policies.map(({ policy, lastRun, controlPlanes, beyondObjective }) => [
+      policy,
+      lastRun === null ? 'never' : `${formatAge(new Date(lastRun.finishedAt), now)} ago`,
+      lastRun?.status ?? '-',
+      String(controlPlanes),
+      String(beyondObjective.length),
     ]),
   );
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { StateMachine } from 'aws-local-stepfunctions';
-import { z } from 'zod';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ExecutionError, StateMachine } from 'aws-local-stepfunctions';
+import * as z from 'zod';
 import type { Step } from '../../lambdas/step.ts';
 
 const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
@@ -8,10 +9,12 @@ const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
 interface State {
   readonly Type: string;
   readonly Resource?: string;
+  readonly TimeoutSeconds?: number;
   readonly ItemProcessor?: Machine;
+  readonly Branches?: readonly Machine[];
 }
 
-interface Machine {
+export interface Machine {
   readonly States: Readonly<Record<string, State>>;
 }
 
@@ -21,8 +24,12 @@ const machineSchema: z.ZodType<Machine> = z.looseObject({
     z.looseObject({
       Type: z.string(),
       Resource: z.string().optional(),
+      TimeoutSeconds: z.number().optional(),
       get ItemProcessor() {
         return machineSchema.optional();
+      },
+      get Branches() {
+        return z.array(machineSchema).optional();
       },
     }),
   ),
@@ -31,9 +38,21 @@ const machineSchema: z.ZodType<Machine> = z.looseObject({
 /** Steps by the name of their function: `TakeSnapshot` for the resource `${TakeSnapshotFunctionArn}`. */
 export type Steps<Ports> = Readonly<Record<string, Pick<Step<unknown, unknown, Ports>, 'run'>>>;
 
+/** What the engine tells of an execution: states entered, retried, caught and left. */
+export type MachineEvent =
+  ReturnType<StateMachine['run']>['eventLogs'] extends AsyncGenerator<infer Event> ? Event : never;
+
 export interface MachineOptions {
   /** In place of what each Retry of the machine says. */
   readonly retryPauseMilliseconds?: number;
+  readonly onEvent?: (event: MachineEvent) => void;
+}
+
+/** One Task: the name of its state and that of its function. */
+interface Task {
+  readonly state: string;
+  readonly functionName: string;
+  readonly timeoutSeconds: number;
 }
 
 /** The machine's file as it is deployed; `statemachines/<name>/machine.asl.json`. */
@@ -43,53 +62,92 @@ export function loadMachine(name: string): Machine {
 }
 
 /**
- * Runs a machine's file to its end in this process, each Task by the step of its function's name. When the machine fails it
- * throws what a step threw last; a machine that ends in a Fail state has recorded a result as well.
+ * Runs a machine's file to its end in this process, each Task by the step of its function's name. `portsFor` gets what the
+ * Task is given and a signal that is aborted when the state's TimeoutSeconds are over: a step that is late must not go on
+ * beside what the machine does next. Throws what made the machine fail: the step's own error, the Error of a Fail state, or
+ * States.Timeout and the like; ExecutionTimeoutError when the machine's own time is over.
  */
 export async function runMachine<Ports>(
   machine: Machine,
   input: object,
   steps: Steps<Ports>,
-  portsFor: (input: unknown) => Ports,
-  options: MachineOptions = {},
+  portsFor: (input: unknown, signal: AbortSignal) => Ports,
+  { retryPauseMilliseconds, onEvent }: MachineOptions = {},
 ): Promise<void> {
-  let failure: unknown;
   const handlers = Object.fromEntries(
-    [...tasksOf(machine)].map(([state, functionName]) => {
+    [...tasksOf(machine)].map(({ state, functionName, timeoutSeconds }) => {
       const step = steps[functionName];
       if (step === undefined) throw new Error(`state "${state}" has no step ${functionName}`);
-      const handler = async (event: unknown) => {
+      const run = async (event: unknown) => {
         try {
-          return (await step.run(event, portsFor(event))) as never;
-        } catch (error) {
-          failure = error;
-          throw error;
+          return asJson(await withinTime(timeoutSeconds, (signal) => step.run(event, portsFor(event, signal))));
+        } finally {
+          // The engine hands the events of Maps on a microtask at a time, and loses those that come after the end.
+          await nextTurn();
         }
       };
-      return [state, handler];
+      return [state, run];
     }),
   );
   const local = new StateMachine(machine as never, { validationOptions: { noValidate: true } });
-  const { retryPauseMilliseconds } = options;
   const pauses = Object.keys(handlers).map((state) => [state, retryPauseMilliseconds] as const);
-  const { result } = local.run(input as never, {
+  const { result, eventLogs } = local.run(input as never, {
     overrides: {
-      taskResourceLocalHandlers: handlers,
+      taskResourceLocalHandlers: handlers as never,
       ...(retryPauseMilliseconds !== undefined && { retryIntervalOverrides: Object.fromEntries(pauses) as never }),
     },
   });
+  const told = onEvent === undefined ? undefined : tell(eventLogs, onEvent);
   try {
     await result;
   } catch (error) {
-    throw failure ?? error;
+    if (error instanceof ExecutionError && error.cause instanceof Error) throw error.cause;
+    throw error;
+  } finally {
+    await told;
   }
 }
 
-/** Every Task with the name of its function, those inside Maps included. */
-function* tasksOf(machine: Machine): Generator<[state: string, functionName: string]> {
-  for (const [name, { Type, Resource = '', ItemProcessor }] of Object.entries(machine.States)) {
+async function tell(events: AsyncIterable<MachineEvent>, onEvent: (event: MachineEvent) => void): Promise<void> {
+  for await (const event of events) onEvent(event);
+}
+
+/**
+ * Aborts the signal when the time is over. The engine then raises States.Timeout by its own timer of the same length and
+ * asks no more what becomes of the work, so an error that the abort causes must not reach it first.
+ */
+async function withinTime<T>(timeoutSeconds: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort();
+  }, timeoutSeconds * 1000);
+  try {
+    return await work(late.signal);
+  } catch (error) {
+    if (!late.signal.aborted) throw error;
+    return await new Promise<never>(() => undefined);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What Step Functions would get of a function's answer. */
+function asJson(answer: unknown): unknown {
+  return JSON.parse(JSON.stringify(answer ?? null)) as unknown;
+}
+
+/** Every Task, those inside Maps and Parallels included. */
+function* tasksOf(machine: Machine): Generator<Task> {
+  for (const [state, { Type, Resource = '', TimeoutSeconds, ItemProcessor, Branches }] of Object.entries(
+    machine.States,
+  )) {
     const [, functionName] = PLACEHOLDER.exec(Resource) ?? [];
-    if (Type === 'Task' && functionName !== undefined) yield [name, functionName];
-    if (ItemProcessor !== undefined) yield* tasksOf(ItemProcessor);
+    if (Type === 'Task' && functionName !== undefined) {
+      if (TimeoutSeconds === undefined) throw new Error(`state "${state}" has no TimeoutSeconds`);
+      yield { state, functionName, timeoutSeconds: TimeoutSeconds };
+    }
+    for (const nested of [...(ItemProcessor === undefined ? [] : [ItemProcessor]), ...(Branches ?? [])]) {
+      yield* tasksOf(nested);
+    }
   }
 }

@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
 import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { ReportProgress } from '../../lambdas/domain/progress.ts';
 import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
-import { connectCluster, type Cluster } from '../../lambdas/kube/cluster.ts';
+import { openConnections } from '../../lambdas/kube/connections.ts';
 import type { LifeboatEvent } from '../../lambdas/domain/events.ts';
 import type { ClusterRunPorts } from '../../lambdas/policy-runs/ports.ts';
 import { Catalogue, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
@@ -13,13 +11,14 @@ import { Locks } from '../../lambdas/store/locks.ts';
 import { openStore } from '../../lambdas/store/open-store.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
 import { configuredKubeconfigs } from './kubeconfig-files.ts';
+import { toolVersion } from './tool-version.ts';
 
 /** Everything that commands work with. */
 export interface Ports extends ClusterRunPorts {
   readonly managementClusters: readonly string[];
   /** A recovery point by `<id>` or `<control plane>/<id>`. */
   findPoint(reference: string): Promise<CataloguedPoint>;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Builds the real ports from the configuration; nothing is contacted yet. */
@@ -32,8 +31,7 @@ export async function openPorts(
   const store = await openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
   const clock = () => new Date();
-  const kubeconfigs = configuredKubeconfigs(loaded);
-  const clusters = new Map<string, Promise<Cluster>>();
+  const { connect, close } = openConnections(configuredKubeconfigs(loaded));
   return {
     store,
     catalogue,
@@ -53,30 +51,10 @@ export async function openPorts(
     now: () => performance.now(),
     random: Math.random,
     toolVersion: toolVersion(),
-    connect(managementCluster) {
-      const connected = clusters.get(managementCluster) ?? connectCluster(kubeconfigs, managementCluster);
-      clusters.set(managementCluster, connected);
-      return connected;
-    },
+    connect,
+    close,
     findPoint: (reference) => findPoint(catalogue, reference),
-    close() {
-      for (const connecting of clusters.values()) {
-        connecting.then(
-          (cluster) => {
-            cluster.close();
-          },
-          () => undefined,
-        );
-      }
-    },
   };
-}
-
-/** The version in the package's own `package.json`. */
-export function toolVersion(): string {
-  const file = findPackageJSON(import.meta.url);
-  const { version } = JSON.parse(file === undefined ? '{}' : readFileSync(file, 'utf8')) as { version?: string };
-  return version ?? 'unknown';
 }
 
 async function findPoint(catalogue: Catalogue, reference: string): Promise<CataloguedPoint> {

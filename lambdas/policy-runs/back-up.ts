@@ -1,49 +1,18 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
+import { policyNamed } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { CorruptSnapshotError } from '../domain/errors.ts';
-import {
-  controlPlaneLock,
-  takenSchema,
-  verifiedSchema,
-  type lockedItemSchema,
-  type lockedSchema,
-  type RunItem,
-  type takenItemSchema,
-} from '../domain/policy-run.ts';
+import { takenSchema, verifiedSchema, type lockedItemSchema, type takenItemSchema } from '../domain/policy-run.ts';
 import { platforms } from '../platforms/registry.ts';
 import { announceVerdict } from '../recovery-points/announce.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
 import { verifyRecoveryPoint } from '../recovery-points/verify.ts';
-import { policyNamed } from './plan.ts';
-import type { ClusterRunPorts, RunPorts } from './ports.ts';
-
-/** Longer than any step may take (a function ends after 15 minutes); each step extends it when it begins. */
-const LEASE_MILLISECONDS = 20 * 60 * 1000;
+import { keepLock } from './lock.ts';
+import type { ClusterRunPorts } from './ports.ts';
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 
 type LockedItem = z.infer<typeof lockedItemSchema>;
-
-/** Takes the control plane's lock for this run. LockedError names the operation that is at work on it. */
-export async function lockControlPlane(
-  { controlPlane, runId }: RunItem,
-  { locks }: RunPorts,
-): Promise<z.infer<typeof lockedSchema>> {
-  const purpose = `backs up ${controlPlane}`;
-  const { token } = await locks.acquire(controlPlaneLock(controlPlane), runId, purpose, LEASE_MILLISECONDS);
-  return { token };
-}
-
-/** Gives the lock back; no error when it is no longer this run's. */
-export async function releaseControlPlane({ controlPlane, lock }: LockedItem, { locks }: RunPorts): Promise<null> {
-  await locks.release({ name: controlPlaneLock(controlPlane), ...lock });
-  return null;
-}
-
-/** Extends the lock, or throws LockedError when this run has lost it. */
-export async function keepLock({ controlPlane, lock }: LockedItem, { locks }: RunPorts): Promise<void> {
-  await locks.extend({ name: controlPlaneLock(controlPlane), ...lock }, LEASE_MILLISECONDS);
-}
 
 /** Takes one recovery point a run, however often it is delivered. */
 export async function takeScheduled(item: LockedItem, ports: ClusterRunPorts): Promise<z.infer<typeof takenSchema>> {

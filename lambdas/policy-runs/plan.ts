@@ -1,55 +1,68 @@
-import { z } from 'zod';
-import type { Configuration } from '../domain/configuration.ts';
+import type * as z from 'zod';
+import { policyNamed } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
-import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
-import { selects, selectsManagementCluster, type Policy } from '../domain/policy.ts';
+import { selects, selectsManagementCluster } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
-  plannedControlPlaneSchema,
+  PAGES_A_PART,
   runId,
-  runSchema,
   shortReason,
-  unreachableSchema,
-  type pageInputSchema,
-  type pageSchema,
+  type PartInput,
   type planSchema,
+  type PolicyRun,
   type RunInput,
 } from '../domain/policy-run.ts';
 import { discoverAll } from '../platforms/discover.ts';
-import type { ClusterRunPorts, RunPorts } from './ports.ts';
+import type { ClusterRunPorts } from './ports.ts';
+import { readPlan, storedPlanSchema, type StoredPlan } from './stored-plan.ts';
 
-/** `operations/<run>/plan.json`: which control planes a run backs up, fixed when it begins. */
-export const storedPlanSchema = runSchema.extend({
-  controlPlanes: z.array(plannedControlPlaneSchema),
-  unreachable: z.array(unreachableSchema),
-});
-export type StoredPlan = z.infer<typeof storedPlanSchema>;
-
-/** Lists what the policy selects, once a run; a management cluster that does not answer hides no other. */
-export async function planRun(input: RunInput, ports: ClusterRunPorts): Promise<z.infer<typeof planSchema>> {
-  const run = { ...input, runId: runId(input) };
-  const { journal } = ports;
-  const plan =
-    (await journal.read(run.runId, 'plan', storedPlanSchema)) ??
-    (await journal.record(run.runId, 'plan', storedPlanSchema, { ...run, ...(await listSelected(input, ports)) }));
-  const pages = Math.ceil(plan.controlPlanes.length / CONTROL_PLANES_A_PAGE);
+/**
+ * Lists what the policy selects, once a run; a management cluster that does not answer hides no other. Gives the pages of one
+ * part of the run: later parts go on with the plan that the first one made, and NotFoundError says that there is none.
+ */
+export async function planRun(
+  { policy, slot, firstPage = 0 }: PartInput,
+  ports: ClusterRunPorts,
+): Promise<z.infer<typeof planSchema>> {
+  const run = { policy, slot, runId: runId({ policy, slot }) };
+  const plan = firstPage === 0 ? await planOnce(run, ports) : await readPlan(run.runId, ports.journal);
+  const end = Math.ceil(plan.controlPlanes.length / CONTROL_PLANES_A_PAGE);
+  const pages = Math.max(0, Math.min(PAGES_A_PART, end - firstPage));
+  const nextPage = firstPage + pages;
   return {
     ...run,
-    pages: Array.from({ length: pages }, (_, page) => page),
+    pages: Array.from({ length: pages }, (_, page) => firstPage + page),
+    nextPage: nextPage < end ? nextPage : null,
     controlPlanes: plan.controlPlanes.length,
     unreachable: plan.unreachable.length,
   };
 }
 
+async function planOnce(run: PolicyRun, ports: ClusterRunPorts): Promise<StoredPlan> {
+  const { journal } = ports;
+  return (
+    (await journal.read(run.runId, 'plan', storedPlanSchema)) ??
+    (await journal.record(run.runId, 'plan', storedPlanSchema, { ...run, ...(await listSelected(run, ports)) }))
+  );
+}
+
 async function listSelected(
   { policy }: RunInput,
   { configuration, connect }: ClusterRunPorts,
-): Promise<Pick<StoredPlan, 'controlPlanes' | 'unreachable'>> {
+): Promise<Omit<StoredPlan, keyof PolicyRun>> {
   const { select } = policyNamed(configuration, policy);
   const managementClusters = Object.keys(configuration.managementClusters).filter((managementCluster) =>
     selectsManagementCluster(select, managementCluster),
   );
   const { controlPlanes, failures } = await discoverAll(managementClusters, connect);
+  const unreachable = new Set(failures.map(({ managementCluster }) => managementCluster));
+  const reached = managementClusters.filter((managementCluster) => !unreachable.has(managementCluster));
+  const credentials = await Promise.all(
+    reached.map(async (managementCluster) => {
+      const { credentialsEndAt } = await connect(managementCluster);
+      return credentialsEndAt === null ? [] : [{ managementCluster, endAt: credentialsEndAt.toISOString() }];
+    }),
+  );
   return {
     controlPlanes: controlPlanes
       .filter(({ controlPlane, platform, labels }) =>
@@ -61,37 +74,6 @@ async function listSelected(
       managementCluster,
       reason: shortReason(error.message),
     })),
+    credentials: credentials.flat(),
   };
-}
-
-/** The control planes of one page of a plan. */
-export async function readPage(
-  { runId: id, page }: z.infer<typeof pageInputSchema>,
-  { journal }: RunPorts,
-): Promise<z.infer<typeof pageSchema>> {
-  const { policy, slot, controlPlanes } = await readPlan(id, journal);
-  const first = page * CONTROL_PLANES_A_PAGE;
-  return {
-    runId: id,
-    policy,
-    slot,
-    page,
-    controlPlanes: controlPlanes.slice(first, first + CONTROL_PLANES_A_PAGE),
-  };
-}
-
-/** The plan of a run; NotFoundError when there is none. */
-export async function readPlan(id: string, journal: RunPorts['journal']): Promise<StoredPlan> {
-  const plan = await journal.read(id, 'plan', storedPlanSchema);
-  if (plan === undefined) throw new NotFoundError(`run ${id} has no plan`);
-  return plan;
-}
-
-/** A policy by its name; ConfigurationError names those there are. */
-export function policyNamed({ policies = {} }: Configuration, name: string): Policy {
-  const policy = policies[name];
-  if (policy !== undefined) return policy;
-  throw new ConfigurationError(`there is no policy "${name}"`, {
-    remedy: `Known are: ${Object.keys(policies).join(', ') || 'none'}. Add it below policies, or correct the name.`,
-  });
 }

@@ -5,16 +5,20 @@ import type { RecoveryPointPorts } from '../recovery-points/ports.ts';
 import type { Journal } from '../store/journal.ts';
 import type { Locks } from '../store/locks.ts';
 
-/** What the steps of a policy run need that talk to no cluster. */
+/** What the steps of a policy run need that talk to no cluster and publish nothing. */
 export interface RunPorts extends RecoveryPointPorts {
   readonly configuration: Configuration;
   readonly journal: Journal;
   readonly locks: Locks;
+}
+
+/** The same for those that tell what happened. */
+export interface PublishingRunPorts extends RunPorts {
   readonly events: Events;
 }
 
 /** The same with the management clusters. */
-export interface ClusterRunPorts extends RunPorts {
+export interface ClusterRunPorts extends PublishingRunPorts {
   readonly connect: Connect;
   readonly random: () => number;
   readonly toolVersion: string;

@@ -1,6 +1,9 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import { NotFoundError } from '../domain/errors.ts';
 import {
   CONTROL_PLANES_A_PAGE,
+  lastRunKey,
+  lastRunSchema,
   outcomeSchema,
   runResultSchema,
   type runReportSchema,
@@ -10,8 +13,9 @@ import {
   type PolicyRun,
   type RunResult,
 } from '../domain/policy-run.ts';
-import { readPlan } from './plan.ts';
-import type { RunPorts } from './ports.ts';
+import { changeJson } from '../store/stored-json.ts';
+import { readPlan } from './stored-plan.ts';
+import type { PublishingRunPorts, RunPorts } from './ports.ts';
 
 const lambdaErrorSchema = z.object({ errorMessage: z.string() });
 const recordedPageSchema = z.strictObject({ outcomes: z.array(outcomeSchema) });
@@ -28,17 +32,25 @@ export async function recordPage(
   return count((await journal.record(runId, pageName(page), recordedPageSchema, { outcomes: short })).outcomes);
 }
 
-/** Puts the pages together, keeps the result of the run, and announces it. */
+/**
+ * Puts the pages together, keeps the result of the run, and announces it. NotFoundError when a page was not recorded: a part
+ * of the run that was started out of turn must not make a final result of half of it.
+ */
 export async function reportRun(
   { runId, policy, slot }: PolicyRun,
-  { journal, events, clock }: RunPorts,
+  { store, journal, events, clock }: PublishingRunPorts,
 ): Promise<z.infer<typeof runReportSchema>> {
   const run = { runId, policy, slot };
   const { controlPlanes, unreachable } = await readPlan(run.runId, journal);
   const outcomes: Outcome[] = [];
   for (let page = 0; page * CONTROL_PLANES_A_PAGE < controlPlanes.length; page += 1) {
     const recorded = await journal.read(run.runId, pageName(page), recordedPageSchema);
-    outcomes.push(...(recorded?.outcomes ?? []));
+    if (recorded === undefined) {
+      throw new NotFoundError(`page ${page} of run ${runId} is not recorded`, {
+        remedy: 'Redrive the execution of the run that has failed, or start the same slot with "lifeboat run".',
+      });
+    }
+    outcomes.push(...recorded.outcomes);
   }
   const counts = count(outcomes);
   const failures = counts.failed + unreachable.length;
@@ -46,6 +58,11 @@ export async function reportRun(
   const finishedAt = clock().toISOString();
   const result: RunResult = { ...run, finishedAt, status, counts, unreachable, outcomes };
   const recorded = await journal.record(run.runId, 'result', runResultSchema, result);
+  const lastRun = lastRunSchema.parse(recorded);
+  // A slot that was run late, by hand, does not hide a newer one.
+  await changeJson(store, lastRunKey(policy), lastRunSchema, (present) =>
+    present !== undefined && present.slot > slot ? undefined : lastRun,
+  );
   await events.publish({
     type: 'PolicyRunFinished',
     detail: {

@@ -1,83 +1,198 @@
-import type { z } from 'zod';
-import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import type * as z from 'zod';
+import { policyNamed } from '../domain/configuration.ts';
+import { formatControlPlaneName, parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { RetentionLockedError } from '../domain/errors.ts';
-import type { lockedItemSchema, retainedSchema } from '../domain/policy-run.ts';
+import { controlPlaneLock, type lockedItemSchema, type retainedSchema } from '../domain/policy-run.ts';
 import type { RetentionRules } from '../domain/policy.ts';
-import { recoveryPointPrefix } from '../domain/recovery-point.ts';
-import { decideRetention, type RetentionDecision } from '../domain/retention.ts';
-import type { CataloguedPoint } from '../store/catalogue.ts';
-import { keepLock } from './back-up.ts';
-import { policyNamed } from './plan.ts';
+import { manifestKey, pinKey, recoveryPointPrefix } from '../domain/recovery-point.ts';
+import { decideRetention, describeLock, type RetentionDecision, type RetentionLock } from '../domain/retention.ts';
+import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { keepLock } from './lock.ts';
 import type { RunPorts } from './ports.ts';
+import { isOwnFile, sweepLeftovers, type Leftover } from './sweep.ts';
 
 /** A mistaken rule must not empty a store in one night. */
 const DELETION_CAP = 50;
+const SWEEP_CAP = 50;
+
+/** A clock that is further ahead of the store's own is wrong; S3 lets no signature be further off either. */
+const CLOCK_TOLERANCE_MILLISECONDS = 15 * 60 * 1000;
 
 /** What was decided on a point and, when it was to be deleted, whether it is gone. */
 export interface RetainedOutcome extends RetentionDecision {
   readonly deleted: boolean;
 }
 
-/** Applies the policy's retention to one control plane; a point that cannot be read is never touched. */
+export interface RetentionRequest {
+  readonly controlPlane: ControlPlaneName;
+  readonly policy: string;
+  readonly rules: RetentionRules;
+  /**
+   * Called before every deletion: extends the control plane's lock, or throws when it is lost. Whoever uses a point holds
+   * the lock of its control plane, and so is never disturbed. A dry run, which deletes nothing, goes without.
+   */
+  readonly keepLock?: (() => Promise<void>) | undefined;
+}
+
+/** What becomes of the points of a control plane, newest first, and of what failed takes have left behind. */
+export interface RetentionReport {
+  readonly points: readonly RetainedOutcome[];
+  readonly leftovers: readonly Leftover[];
+}
+
+type RetentionPorts = Pick<RunPorts, 'catalogue' | 'store' | 'clock' | 'locks'>;
+
+/** Applies the policy's retention to one control plane. */
 export async function retainScheduled(
   item: z.infer<typeof lockedItemSchema>,
   ports: RunPorts,
 ): Promise<z.infer<typeof retainedSchema>> {
-  await keepLock(item, ports);
-  const { retention } = policyNamed(ports.configuration, item.policy);
-  const outcomes = await applyRetention(parseControlPlaneName(item.controlPlane), retention, false, ports);
-  const count = (action: RetentionDecision['action']) => outcomes.filter((outcome) => outcome.action === action).length;
+  const { policy } = item;
+  const { points, leftovers } = await applyRetention(
+    {
+      controlPlane: parseControlPlaneName(item.controlPlane),
+      policy,
+      rules: policyNamed(ports.configuration, policy).retention,
+      keepLock: () => keepLock(item, ports),
+    },
+    ports,
+  );
+  const count = <T extends { readonly action: string }>(items: readonly T[], action: T['action']) =>
+    items.filter((one) => one.action === action).length;
   return {
-    kept: count('keep'),
-    deleted: outcomes.filter(({ deleted }) => deleted).length,
-    deferred: count('later'),
+    kept: count(points, 'keep'),
+    deleted: points.filter(({ deleted }) => deleted).length,
+    deferred: count(points, 'later'),
+    leftovers: {
+      swept: leftovers.filter(({ swept }) => swept).length,
+      kept: count(leftovers, 'keep'),
+      deferred: count(leftovers, 'later'),
+    },
   };
 }
 
-/** Decides on every point of a control plane and, unless it is a dry run, deletes what no rule keeps, the oldest first. */
-export async function applyRetention(
-  controlPlane: ControlPlaneName,
-  rules: RetentionRules,
-  dryRun: boolean,
-  ports: Pick<RunPorts, 'catalogue' | 'store' | 'clock'>,
-): Promise<RetainedOutcome[]> {
+/**
+ * Decides on every point of a control plane and, unless it is a dry run, deletes what no rule keeps, the oldest first; then
+ * sweeps what failed takes have left behind. A point whose manifest can't be read, or is another one's, is never touched.
+ */
+export async function applyRetention(request: RetentionRequest, ports: RetentionPorts): Promise<RetentionReport> {
+  const now = await trustedTime(request, ports);
   const points = new Map<string, CataloguedPoint>();
-  for await (const point of ports.catalogue.points(controlPlane)) {
-    if ('manifest' in point) points.set(point.address.id, point);
+  const untouchable: RetainedOutcome[] = [];
+  for await (const point of ports.catalogue.points(request.controlPlane)) {
+    const { id } = point.address;
+    const reason = reasonNotToTouch(point);
+    if (reason === undefined && 'manifest' in point) points.set(id, point);
+    else untouchable.push({ id, action: 'keep', reasons: [reason ?? ''], deleted: false });
   }
-  const decisions = decideRetention(
-    [...points.values()].map(({ address, manifest, verdict, pinned }) => ({
-      id: address.id,
-      controlPlaneUid: manifest.controlPlaneUid,
-      takenAt: new Date(manifest.takenAt),
-      reason: manifest.reason,
-      verdict,
-      pinned,
-    })),
-    rules,
-    { now: ports.clock(), deletionCap: DELETION_CAP },
-  );
   const outcomes: RetainedOutcome[] = [];
-  for (const decision of decisions.toReversed()) {
+  for (const decision of (await decideWithLocks([...points.values()], request, now, ports.store)).toReversed()) {
     const point = points.get(decision.id);
-    if (decision.action !== 'delete' || dryRun || point === undefined) outcomes.push({ ...decision, deleted: false });
-    else outcomes.push(await deletePoint(point, decision, ports));
+    if (decision.action === 'delete' && request.keepLock !== undefined && point !== undefined) {
+      await request.keepLock();
+      outcomes.push(await deletePoint(point, decision, ports));
+    } else {
+      outcomes.push({ ...decision, deleted: false });
+    }
   }
-  return outcomes.reverse();
+  const { controlPlane, keepLock: keep } = request;
+  const leftovers = await sweepLeftovers({ controlPlane, now, cap: SWEEP_CAP, keepLock: keep }, ports.store);
+  return { points: [...outcomes.reverse(), ...untouchable], leftovers };
+}
+
+/** The lock was just written: when our clock is far ahead of what the store says of it, the store is right. */
+async function trustedTime(
+  { controlPlane, keepLock: keep }: RetentionRequest,
+  { clock, locks }: RetentionPorts,
+): Promise<Date> {
+  const now = clock();
+  if (keep === undefined) return now;
+  await keep();
+  const storeTime = await locks.writtenAt(controlPlaneLock(formatControlPlaneName(controlPlane)));
+  const isAhead = storeTime !== undefined && now.getTime() - storeTime.getTime() > CLOCK_TOLERANCE_MILLISECONDS;
+  return isAhead ? storeTime : now;
+}
+
+function reasonNotToTouch(point: CataloguedPoint | UnreadablePoint): string | undefined {
+  if (!('manifest' in point)) return 'its manifest or a proof cannot be read';
+  const { address, manifest } = point;
+  const isItsOwn = manifest.id === address.id && manifest.controlPlane === formatControlPlaneName(address.controlPlane);
+  return isItsOwn ? undefined : `its manifest is that of ${manifest.controlPlane}/${manifest.id}`;
+}
+
+/** Looks for locks only on points that would be deleted, and decides again until all of those are known to have none. */
+async function decideWithLocks(
+  points: readonly CataloguedPoint[],
+  { rules, policy }: RetentionRequest,
+  now: Date,
+  store: ObjectStore,
+): Promise<RetentionDecision[]> {
+  const locks = new Map<string, RetentionLock | undefined>();
+  for (;;) {
+    const decisions = decideRetention(
+      points.map(({ address, manifest, verdict, pinned }) => ({
+        id: address.id,
+        controlPlaneUid: manifest.controlPlaneUid,
+        takenAt: new Date(manifest.takenAt),
+        reason: manifest.reason,
+        verdict,
+        pinned,
+        policy: manifest.policy,
+        lock: locks.get(address.id),
+      })),
+      rules,
+      { now, policy, deletionCap: DELETION_CAP },
+    );
+    const doomed = new Set(decisions.filter(({ action }) => action === 'delete').map(({ id }) => id));
+    const unknown = points.filter(({ address: { id } }) => doomed.has(id) && !locks.has(id));
+    if (unknown.length === 0) return decisions;
+    for (const point of unknown) locks.set(point.address.id, await lockOnPoint(point, store));
+  }
+}
+
+/** The first lock on anything without which the point is worth nothing. */
+async function lockOnPoint(point: CataloguedPoint, store: ObjectStore): Promise<RetentionLock | undefined> {
+  for (const key of [manifestKey(point.address), ...dataKeys(point)]) {
+    const { lock } = await store.history(key);
+    if (lock !== undefined) return lock;
+  }
+  return undefined;
+}
+
+function dataKeys({ address, manifest }: CataloguedPoint): string[] {
+  const files = [...manifest.datastores.map(({ file }) => file), manifest.identity.file];
+  return files.map((file) => `${recoveryPointPrefix(address)}${file}`);
 }
 
 /** The manifest goes first: from then on there is no such recovery point, and what is left is swept with the orphans. */
 async function deletePoint(
-  { address }: CataloguedPoint,
+  point: CataloguedPoint,
   decision: RetentionDecision,
-  { catalogue, store }: Pick<RunPorts, 'catalogue' | 'store'>,
+  { catalogue, store }: RetentionPorts,
 ): Promise<RetainedOutcome> {
+  const { address } = point;
+  const kept = (reason: string) => ({ ...decision, action: 'keep', reasons: [reason], deleted: false }) as const;
+  if ((await store.head(pinKey(address))) !== undefined) return kept('pinned');
   try {
     await catalogue.remove(address);
   } catch (error) {
     if (!(error instanceof RetentionLockedError)) throw error;
-    return { ...decision, action: 'keep', reasons: ['locked in the store'], deleted: false };
+    const { lock } = await store.history(manifestKey(address));
+    return kept(lock === undefined ? 'locked in the store' : describeLock(lock));
   }
-  for await (const { key } of store.list(recoveryPointPrefix(address))) await store.remove(key);
+  const prefix = recoveryPointPrefix(address);
+  const keys = new Set(dataKeys(point));
+  for await (const { key } of store.list(prefix)) if (isOwnFile(key.slice(prefix.length))) keys.add(key);
+  for (const key of keys) await removeUnlessLocked(key, store);
   return { ...decision, deleted: true };
+}
+
+/** What was locked since somebody looked stays as an orphan; every sweep tells why. */
+async function removeUnlessLocked(key: string, store: ObjectStore): Promise<void> {
+  try {
+    await store.remove(key);
+  } catch (error) {
+    if (!(error instanceof RetentionLockedError)) throw error;
+  }
 }

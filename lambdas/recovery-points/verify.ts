@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError, NotFoundError } from '../domain/errors.ts';
 import { PhaseTimer } from '../domain/progress.ts';

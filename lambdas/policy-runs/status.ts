@@ -1,0 +1,76 @@
+import pLimit from 'p-limit';
+import { parseControlPlaneName } from '../domain/control-plane.ts';
+import { parseDuration } from '../domain/duration.ts';
+import { controlPlaneLock, lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
+import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
+import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
+import { findJson } from '../store/stored-json.ts';
+import { readPlan } from './stored-plan.ts';
+import type { RunPorts } from './ports.ts';
+
+/** Requests to the store at once. */
+const REQUESTS_AT_ONCE = 32;
+
+export type StatusPorts = Pick<RunPorts, 'configuration' | 'store' | 'catalogue' | 'journal' | 'locks' | 'clock'>;
+
+/** Whether the schedules of a policy fire; only AWS has any. */
+export type ScheduleState = (policy: string) => PolicyFacts['schedule'];
+
+/**
+ * How every policy stands, from the store alone: a control plane that the last run has verified costs no request, so that
+ * ten thousand of them can be judged every few minutes.
+ */
+export async function policyStatuses(
+  ports: StatusPorts,
+  scheduleOf: ScheduleState = () => 'unknown',
+): Promise<PolicyStatus[]> {
+  const { policies = {} } = ports.configuration;
+  const now = ports.clock();
+  const facts = Object.entries(policies).map(async ([policy, { objective }]) => {
+    const lastRun = (await findJson(ports.store, lastRunKey(policy), lastRunSchema)) ?? null;
+    return judgePolicy(
+      {
+        policy,
+        objectiveMilliseconds: parseDuration(objective),
+        lastRun,
+        schedule: scheduleOf(policy),
+        ...(lastRun === null
+          ? { controlPlanes: [], credentials: [], outlivedLocks: [] }
+          : await readRun(lastRun, now, ports)),
+      },
+      now,
+    );
+  });
+  return await Promise.all(facts);
+}
+
+async function readRun(
+  { runId }: LastRun,
+  now: Date,
+  { journal, catalogue, locks }: StatusPorts,
+): Promise<Pick<PolicyFacts, 'controlPlanes' | 'credentials' | 'outlivedLocks'>> {
+  const plan = await readPlan(runId, journal);
+  const result = await journal.read(runId, 'result', runResultSchema);
+  const verified = new Map(
+    result?.outcomes.flatMap(({ controlPlane, outcome, point }) =>
+      outcome === 'verified' && point !== null ? [[controlPlane, timeOfRecoveryPoint(point)] as const] : [],
+    ),
+  );
+  const limit = pLimit(REQUESTS_AT_ONCE);
+  const outlivedLocks: { controlPlane: string; owner: string }[] = [];
+  const controlPlanes = await limit.map(plan.controlPlanes, async ({ controlPlane }) => {
+    const known = verified.get(controlPlane);
+    if (known !== undefined) return { controlPlane, newestVerified: known };
+    const lock = await locks.read(controlPlaneLock(controlPlane));
+    if (lock !== undefined && Date.parse(lock.expiresAt) <= now.getTime()) {
+      outlivedLocks.push({ controlPlane, owner: lock.owner });
+    }
+    const newest = await catalogue.newestVerified(parseControlPlaneName(controlPlane));
+    return { controlPlane, newestVerified: newest === undefined ? null : new Date(newest.manifest.takenAt) };
+  });
+  const credentials = plan.credentials.map(({ managementCluster, endAt }) => ({
+    managementCluster,
+    endAt: new Date(endAt),
+  }));
+  return { controlPlanes, credentials, outlivedLocks };
+}

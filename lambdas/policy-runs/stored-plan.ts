@@ -1,0 +1,43 @@
+import * as z from 'zod';
+import { NotFoundError } from '../domain/errors.ts';
+import {
+  CONTROL_PLANES_A_PAGE,
+  plannedControlPlaneSchema,
+  runSchema,
+  unreachableSchema,
+  type pageInputSchema,
+  type pageSchema,
+} from '../domain/policy-run.ts';
+import type { RunPorts } from './ports.ts';
+
+/** `operations/<run>/plan.json`: which control planes a run backs up, fixed when it begins. */
+export const storedPlanSchema = runSchema.extend({
+  controlPlanes: z.array(plannedControlPlaneSchema),
+  unreachable: z.array(unreachableSchema),
+  /** When the credentials of each management cluster end, where they say it. */
+  credentials: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+});
+export type StoredPlan = z.infer<typeof storedPlanSchema>;
+
+/** The control planes of one page of a plan. */
+export async function readPage(
+  { runId: id, page }: z.infer<typeof pageInputSchema>,
+  { journal }: RunPorts,
+): Promise<z.infer<typeof pageSchema>> {
+  const { policy, slot, controlPlanes } = await readPlan(id, journal);
+  const first = page * CONTROL_PLANES_A_PAGE;
+  return {
+    runId: id,
+    policy,
+    slot,
+    page,
+    controlPlanes: controlPlanes.slice(first, first + CONTROL_PLANES_A_PAGE),
+  };
+}
+
+/** The plan of a run; NotFoundError when there is none. */
+export async function readPlan(id: string, journal: RunPorts['journal']): Promise<StoredPlan> {
+  const plan = await journal.read(id, 'plan', storedPlanSchema);
+  if (plan === undefined) throw new NotFoundError(`run ${id} has no plan`);
+  return plan;
+}

@@ -1,0 +1,31 @@
+import type { Configuration } from '../domain/configuration.ts';
+import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
+import { managementClusterAccess, type ClusterAccesses } from '../kube/management-cluster-access.ts';
+
+/** The ways to the management clusters of a deployed configuration: secrets and EKS, for there are no files. */
+export function deployedAccesses({ managementClusters }: Configuration): ClusterAccesses {
+  return {
+    async read(managementCluster) {
+      const entry = managementClusters[managementCluster];
+      if (entry === undefined) {
+        throw new NotFoundError(`management cluster ${managementCluster} is not in the deployed configuration`, {
+          remedy: 'Add it to lifeboat.yaml and deploy again.',
+        });
+      }
+      return await managementClusterAccess(managementCluster, entry, {
+        file: (path) =>
+          Promise.reject(
+            new ConfigurationError(`management cluster ${managementCluster} is given by the file ${path}`, {
+              remedy:
+                'A function has no such file: store the kubeconfig with "lifeboat enroll --secret", and name the secret.',
+            }),
+          ),
+        async secret(id) {
+          // Only here: the command line runs the same steps, often without any secret.
+          const { secretsManagerKubeconfigs } = await import('../kube/secrets-manager-kubeconfigs.ts');
+          return await secretsManagerKubeconfigs().read(id);
+        },
+      });
+    },
+  };
+}

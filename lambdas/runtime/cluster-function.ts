@@ -1,0 +1,31 @@
+import type { Configuration } from '../domain/configuration.ts';
+import { cachedKubeconfigs } from '../kube/cached-kubeconfigs.ts';
+import { openConnections } from '../kube/connections.ts';
+import type { ClusterAccesses } from '../kube/management-cluster-access.ts';
+import type { ClusterRunPorts } from '../policy-runs/ports.ts';
+import type { Step } from '../step.ts';
+import { deployedAccesses } from './cluster-accesses.ts';
+import { lambdaFunction, type Invocation, type LambdaFunction, type OpenPorts } from './function.ts';
+import { openPublishingPorts } from './publishing-function.ts';
+
+/** A function of a step that talks to management clusters. */
+export function clusterFunction<Input, Output>(step: Step<Input, Output, ClusterRunPorts>): LambdaFunction<Output> {
+  return lambdaFunction(step, openClusterPorts);
+}
+
+/** Connections end with the invocation: a function that is frozen would find them dead. */
+async function openClusterPorts(invocation: Invocation): Promise<OpenPorts<ClusterRunPorts>> {
+  const runPorts = await openPublishingPorts(invocation);
+  const { connect, close } = openConnections(rememberedAccesses(runPorts.configuration));
+  // Written in by the bundler.
+  const toolVersion = process.env['LIFEBOAT_VERSION'] ?? 'unknown';
+  return { ports: { ...runPorts, connect, random: Math.random, toolVersion }, close };
+}
+
+let accesses: ClusterAccesses | undefined;
+
+/** Kubeconfigs outlive the invocation, for a few minutes. */
+function rememberedAccesses(configuration: Configuration): ClusterAccesses {
+  accesses ??= cachedKubeconfigs(deployedAccesses(configuration), () => new Date());
+  return accesses;
+}

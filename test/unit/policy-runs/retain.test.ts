@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { prune } from '../../../bin/commands/prune.ts';
+import { EXIT } from '../../../bin/output/exit-codes.ts';
+import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
+import { controlPlaneLock, retainedSchema } from '../../../lambdas/domain/policy-run.ts';
+import { recoveryPointPrefix } from '../../../lambdas/domain/recovery-point.ts';
+import { retainScheduled } from '../../../lambdas/policy-runs/retain.ts';
+import { Catalogue } from '../../../lambdas/store/catalogue.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
+import { Locks } from '../../../lambdas/store/locks.ts';
+import { addressOf, storeData, storePoint } from '../../contract/stored-points.ts';
+
+const CONTROL_PLANE = 'mgmt-a/clusters/prod';
+const [A = '', B = '', C = '', D = ''] = [1, 2, 3, 4].map((day) => `2024010${day}T030000Z-aaaa`);
+
+let directory: string;
+let store: DirectoryStore;
+let ports: Parameters<typeof retainScheduled>[1];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-retain-'));
+  store = new DirectoryStore(directory);
+  const clock = () => new Date();
+  ports = {
+    store,
+    clock,
+    catalogue: new Catalogue(store),
+    locks: new Locks(store, clock),
+    journal: new Journal(store),
+    configuration: configurationSchema.parse({
+      store: directory,
+      managementClusters: {},
+      policies: { nightly: { schedule: '@daily', retention: { last: 2, minimumVerified: 1 } } },
+    }),
+    now: () => performance.now(),
+    report: () => undefined,
+    signal: new AbortController().signal,
+  };
+  for (const id of [A, B, C]) await storePoint(store, id);
+  await storePoint(store, D, { manifest: { policy: 'weekly' } });
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const ids = async () => (await Array.fromAsync(ports.catalogue.points())).map(({ address: { id } }) => id);
+
+describe('retention in a run of a policy', () => {
+  const run = async () => {
+    const lock = await ports.locks.acquire(controlPlaneLock(CONTROL_PLANE), 'nightly-1', 'backs it up', 60_000);
+    const item = { runId: 'nightly-1', policy: 'nightly', slot: '2026-01-01T03:00:00Z', controlPlane: CONTROL_PLANE };
+    return await retainScheduled({ ...item, platform: 'hypershift', lock: { token: lock.token } }, ports);
+  };
+
+  it('counts what it kept and deleted, and deletes nothing more when it is delivered again', async () => {
+    await storeData(store, A.replace('aaaa', 'bbbb'));
+    const first = await run();
+    expect(retainedSchema.parse(first)).toEqual(first);
+    // The orphan is an old take's, and its files are young.
+    const leftovers = { swept: 0, kept: 1, deferred: 0 };
+    expect(first).toEqual({ kept: 3, deleted: 1, deferred: 0, leftovers });
+    expect(await ids()).toEqual([B, C, D]);
+    expect(await run()).toEqual({ kept: 3, deleted: 0, deferred: 0, leftovers });
+    expect(await ids()).toEqual([B, C, D]);
+  });
+});
+
+describe('lifeboat prune', () => {
+  it('deletes under a lock of its own, gives it back, and tells the same as its dry run', async () => {
+    const planned = await prune(ports, 'nightly', { dryRun: true });
+    expect(planned.text).toMatch(new RegExp(`${A} +delete +no rule keeps it`));
+    expect(planned.text).toMatch(new RegExp(`${D} +keep .*policy weekly decides on it`));
+    expect(await ids()).toEqual([A, B, C, D]);
+    expect(await ports.locks.writtenAt(controlPlaneLock(CONTROL_PLANE))).toBeUndefined();
+    const done = await prune(ports, 'nightly', { dryRun: false });
+    expect(done).toMatchObject({ exitCode: EXIT.done });
+    expect(done.text).toMatch(new RegExp(`${A} +deleted +no rule keeps it`));
+    expect(await ids()).toEqual([B, C, D]);
+    expect(await ports.locks.writtenAt(controlPlaneLock(CONTROL_PLANE))).toBeDefined();
+    const next = await ports.locks.acquire(controlPlaneLock(CONTROL_PLANE), 'restore-1', 'restores it', 60_000);
+    expect(next.token).toBe(2);
+  });
+
+  it('leaves a control plane alone that an operation is using, and goes on with the others', async () => {
+    const other = { ...addressOf(A), controlPlane: { ...addressOf(A).controlPlane, name: 'edge' } };
+    for (const id of [A, B, C]) {
+      const { manifest } = await ports.catalogue.find(id);
+      const copy = { ...other, id };
+      await store.put(`${recoveryPointPrefix(copy)}identity.json.zst`, Buffer.from('1'));
+      await ports.catalogue.commit(copy, { ...manifest, controlPlane: 'mgmt-a/clusters/edge' });
+    }
+    await ports.locks.acquire(controlPlaneLock('mgmt-a/clusters/edge'), 'restore-1', 'restores it', 60_000);
+    const { json, text, exitCode } = await prune(ports, 'nightly', { dryRun: false });
+    expect(exitCode).toBe(EXIT.failed);
+    expect(text).toMatch(/mgmt-a\/clusters\/edge +- +skipped .*restore-1 \(restores it\)/);
+    expect(json).toMatchObject({ skipped: [{ controlPlane: 'mgmt-a/clusters/edge' }] });
+    expect(await ids()).toEqual([A, B, C, B, C, D]);
+  });
+
+  it('shows what failed takes have left behind', async () => {
+    await storeData(store, A.replace('aaaa', 'bbbb'));
+    const { text } = await prune(ports, 'nightly', { dryRun: true });
+    expect(text).toMatch(/20240101T030000Z-bbbb +keep +orphan: written to in the last 24 hours/);
+  });
+});
