@@ -1,81 +1,188 @@
-import { describe, expect, it } from '@jest/globals';
-import validate from 'asl-validator';
-import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
-import { CorruptSnapshotError, LockedError, TunnelError } from '../../lambdas/domain/errors.ts';
-import type { Outcome } from '../../lambdas/domain/policy-run.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { CorruptSnapshotError, LockedError } from '../../lambdas/domain/errors.ts';
+import { partName, runId, type Outcome } from '../../lambdas/domain/policy-run.ts';
+import { parseAsl, tasksOf } from './asl.ts';
+import { loadSteps, type AnySteps } from './machine-steps.ts';
+import { errorNamed, runScripted, type Script, type ScriptedMachine, type ScriptedRun } from './scripted-run.ts';
+import { formatCoverage, TransitionRecorder, uncovered } from './transitions.ts';
 
-const RUN = { runId: 'nightly-20260102T030000Z', policy: 'nightly', slot: '2026-01-02T03:00:00Z' };
-const CONTROL_PLANES = ['mgmt-a/clusters/one', 'mgmt-a/clusters/two'];
+const machine = parseAsl('back-up-fleet');
+const tasks = tasksOf(machine);
+const INPUT = { policy: 'nightly', slot: '2026-01-02T03:00:00Z' };
+const RUN = { ...INPUT, runId: runId(INPUT) };
+const FIRST = 'mgmt-a/clusters/first';
+const CONTROL_PLANES = [FIRST, 'mgmt-a/clusters/second', 'mgmt-b/clusters/third'];
+const POINT = '20260102T030001Z-a1b2';
+const COUNTS = { verified: 0, failed: 0, skipped: 0 };
 
-/** What a step does for one control plane, in order of its deliveries; afterwards it does what it usually does. */
-type Script = Readonly<Record<string, readonly Error[]>>;
-
-/** Runs the machine on two control planes; for the first one steps fail as scripted. */
-async function run(script: Script) {
-  const calls: string[] = [];
-  const left = new Map(Object.entries(script).map(([step, errors]) => [step, [...errors]]));
-  let outcomes: readonly Outcome[] = [];
-  const usual: Record<string, (input: never) => unknown> = {
-    PlanRun: () => ({ ...RUN, pages: [0], controlPlanes: 2, unreachable: 0 }),
-    ReadPage: () => ({
-      ...RUN,
-      page: 0,
-      controlPlanes: CONTROL_PLANES.map((controlPlane) => ({ controlPlane, platform: 'hypershift' })),
-    }),
-    LockControlPlane: () => ({ token: 1 }),
-    TakeSnapshot: () => ({ id: '20260102T030001Z-a1b2' }),
-    VerifyRecoveryPoint: () => ({ verdict: 'verified' }),
-    ApplyRetention: () => ({ kept: 1, deleted: 0, deferred: 0 }),
-    ReleaseControlPlane: () => null,
-    RecordPage: (input: { outcomes: readonly Outcome[] }) => {
-      ({ outcomes } = input);
-      return { verified: 0, failed: 0, skipped: 0 };
-    },
-    ReportRun: () => {
-      const status = outcomes.every(({ outcome }) => outcome === 'verified') ? 'succeeded' : 'partial';
-      return { status, counts: { verified: 0, failed: 0, skipped: 0 } };
-    },
-  };
-  const steps: Steps<undefined> = Object.fromEntries(
-    Object.entries(usual).map(([name, answer]) => [
-      name,
-      {
-        run: (input: unknown) => {
-          const { controlPlane } = input as { controlPlane?: string };
-          if (controlPlane !== CONTROL_PLANES[1]) {
-            calls.push(name);
-            const error = left.get(name)?.shift();
-            if (error !== undefined) return Promise.reject(error);
-          }
-          return Promise.resolve(answer(input as never));
-        },
-      },
-    ]),
-  );
-  const machine = loadMachine('back-up-fleet');
-  const ended = await runMachine(machine, RUN, steps, () => undefined, { retryPauseMilliseconds: 0 }).then(
-    () => 'succeeded',
-    () => 'failed',
-  );
-  return { ended, calls, first: outcomes[0], second: outcomes[1] };
+interface FleetRun extends ScriptedRun {
+  readonly outcomes: ReadonlyMap<string, Outcome>;
 }
 
-const forEver = (error: Error) => Array<Error>(10).fill(error);
+let steps: AnySteps;
+const recorder = new TransitionRecorder(machine);
+
+/** Where the next part begins in a run that has more pages than one execution. */
+const NEXT_PAGE = 2;
+
+/** Two control planes on one page and one on another; mishaps happen to the first one, its page, and the run. */
+function scriptedFleet(outcomes: Map<string, Outcome>, nextPage: number | null): ScriptedMachine {
+  const pages = [CONTROL_PLANES.slice(0, 2), CONTROL_PLANES.slice(2)];
+  return {
+    machine,
+    input: INPUT,
+    steps,
+    answers: {
+      PlanRun: () => ({ ...RUN, pages: [0, 1], nextPage, controlPlanes: CONTROL_PLANES.length, unreachable: 0 }),
+      ReadPage: ({ page }: { page: number }) => ({
+        ...RUN,
+        page,
+        controlPlanes: pages[page]?.map((controlPlane) => ({ controlPlane, platform: 'hypershift' })),
+      }),
+      LockControlPlane: () => ({ token: 1 }),
+      TakeSnapshot: () => ({ id: POINT }),
+      VerifyRecoveryPoint: () => ({ verdict: 'verified' }),
+      ApplyRetention: () => ({ kept: 1, deleted: 0, deferred: 0, leftovers: { swept: 0, kept: 0, deferred: 0 } }),
+      ReleaseControlPlane: () => null,
+      RecordPage: (input: { outcomes: readonly Outcome[] }) => {
+        for (const outcome of input.outcomes) outcomes.set(outcome.controlPlane, outcome);
+        return COUNTS;
+      },
+      StartNextPart: () => ({ execution: partName({ ...INPUT, firstPage: NEXT_PAGE }) }),
+      ReportRun: () => {
+        const isWhole = [...outcomes.values()].every(({ outcome }) => outcome === 'verified');
+        return { status: isWhole ? 'succeeded' : 'partial', counts: COUNTS };
+      },
+    },
+    affects: (input) => {
+      const { controlPlane = FIRST, page = 0 } = input as { controlPlane?: string; page?: number };
+      return controlPlane === FIRST && page === 0;
+    },
+  };
+}
+
+/** A run with more pages when the script is about what comes after those of this part. */
+async function run(script: Script, options: Parameters<typeof runScripted>[2] = {}): Promise<FleetRun> {
+  const outcomes = new Map<string, Outcome>();
+  const nextPage = 'StartNextPart' in script ? NEXT_PAGE : null;
+  const ended = await runScripted(scriptedFleet(outcomes, nextPage), script, { onEvent: recorder.record, ...options });
+  return { ...ended, outcomes };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await nextTurn();
+}
+
+/** Runs with a step that never answers until the state's time is over. */
+async function runOutOfTime(
+  functionName: string,
+  timeoutSeconds: number,
+): Promise<FleetRun & { abortedEarly: boolean }> {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'performance', 'Date', 'hrtime'] });
+  try {
+    const hanging = Promise.withResolvers<AbortSignal>();
+    let events = 0;
+    const running = run(
+      { [functionName]: ['hangs'] },
+      {
+        onEvent(event) {
+          events += 1;
+          recorder.record(event);
+        },
+        onCall: ({ functionName: called, signal }) => {
+          if (called === functionName) hanging.resolve(signal);
+        },
+      },
+    );
+    const signal = await hanging.promise;
+    // Everything else waits for no clock and nobody outside: it is done when nothing more is told.
+    for (let told = -1; told !== events;) {
+      told = events;
+      await turns(10);
+    }
+    jest.advanceTimersByTime(timeoutSeconds * 1000 - 1);
+    const abortedEarly = signal.aborted;
+    jest.advanceTimersByTime(1);
+    return { ...(await running), abortedEarly };
+  } finally {
+    jest.useRealTimers();
+  }
+}
+
+const times = (count: number, error: Error) => Array<Error>(count).fill(error);
+const callsOf = ({ calls }: ScriptedRun, functionName: string) =>
+  calls.filter((call) => call.functionName === functionName);
+const retriesOf = (task: (typeof tasks)[number]) =>
+  (task.state.Retry ?? []).flatMap(({ ErrorEquals, MaxAttempts = 3 }) =>
+    ErrorEquals.map((error) => ({ error, attempts: MaxAttempts })),
+  );
+const catchesEverything = (task: (typeof tasks)[number]) =>
+  task.state.Catch?.some(({ ErrorEquals }) => ErrorEquals.includes('States.ALL')) ?? false;
+
+/** What is noted of the first control plane when a step fails for good; a lock that stays is no failure of the backup. */
+const NOTED: Readonly<Record<string, Partial<Outcome>>> = {
+  'Lock the control plane': { outcome: 'failed', step: 'Lock the control plane', point: null },
+  'Take the snapshot': { outcome: 'failed', step: 'Take the snapshot', point: null },
+  'Verify the recovery point': { outcome: 'failed', step: 'Verify the recovery point', point: POINT },
+  'Apply retention': { outcome: 'failed', step: 'Apply retention', point: POINT },
+  'Release the control plane': { outcome: 'verified', step: null, point: POINT },
+};
+
+/** How a run must end in which a task failed for good. */
+function expectFailureOf(task: (typeof tasks)[number], ended: FleetRun, error: string, reason: string): void {
+  if (!catchesEverything(task)) {
+    expect(ended.error?.name).toBe(error);
+    return;
+  }
+  const noted = NOTED[task.name];
+  if (noted === undefined) throw new Error(`the test does not say what is noted when "${task.name}" fails`);
+  const isFailed = noted.outcome === 'failed';
+  expect(ended.error?.name).toBe(isFailed ? 'PolicyRunIncomplete' : undefined);
+  expect(ended.outcomes.get(FIRST)).toMatchObject({ ...noted, ...(isFailed && { error, reason }) });
+  // Whatever was locked is released, and nobody else suffers.
+  expect(callsOf(ended, 'ReleaseControlPlane').length > 0).toBe(task.name !== 'Lock the control plane');
+  expect(CONTROL_PLANES.slice(1).map((name) => ended.outcomes.get(name)?.outcome)).toEqual(['verified', 'verified']);
+}
+
+let undisturbed: FleetRun;
+let inParts: FleetRun;
+let skipped: FleetRun;
+let notLocked: FleetRun;
+const recovered = new Map<string, FleetRun>();
+const exhausted = new Map<string, FleetRun>();
+const notRetried = new Map<string, FleetRun>();
+const late = new Map<string, FleetRun & { abortedEarly: boolean }>();
+
+// All at once, so that the coverage is that of the whole suite whichever test comes first.
+beforeAll(async () => {
+  steps = await loadSteps(machine);
+  undisturbed = await run({});
+  inParts = await run({ StartNextPart: [] });
+  skipped = await run({ LockControlPlane: [new LockedError('locked by restore-1')] });
+  notLocked = await run({ LockControlPlane: [new CorruptSnapshotError('the lock is no lock')] });
+  for (const task of tasks) {
+    const { name, functionName, state } = task;
+    for (const { error, attempts } of retriesOf(task)) {
+      const key = `${name} ${error}`;
+      recovered.set(key, await run({ [functionName]: times(attempts, errorNamed(error)) }));
+      exhausted.set(key, await run({ [functionName]: times(attempts + 1, errorNamed(error)) }));
+    }
+    notRetried.set(name, await run({ [functionName]: times(2, new TypeError('a defect')) }));
+    late.set(name, await runOutOfTime(functionName, state.TimeoutSeconds ?? 0));
+  }
+}, 60_000);
+
+function found<T>(runs: ReadonlyMap<string, T>, key: string): T {
+  const known = runs.get(key);
+  if (known === undefined) throw new Error(`there was no run "${key}"`);
+  return known;
+}
 
 describe('the machine back-up-fleet', () => {
-  it('is valid Amazon States Language, every Task with a timeout', async () => {
-    const machine = JSON.stringify(loadMachine('back-up-fleet'));
-    const deployed = machine.replace(/\$\{\w+\}/g, 'arn:aws:lambda:eu-central-1:123456789012:function:step');
-    expect(await validate(JSON.parse(deployed))).toMatchObject({ isValid: true });
-    expect(machine.match(/"Type":"Task"/g)?.length).toBe(
-      machine.match(/"TimeoutSeconds":\d+,"(Retry|ResultPath|Parameters|Comment)"/g)?.length,
-    );
-  });
-
-  it('locks, takes, verifies, prunes and releases every control plane, and succeeds', async () => {
-    const { ended, calls, first } = await run({});
-    expect(ended).toBe('succeeded');
-    expect(calls).toEqual([
+  it('locks, takes, verifies, prunes and releases every control plane, and succeeds', () => {
+    expect(undisturbed.error).toBeUndefined();
+    expect(undisturbed.calls.map(({ functionName }) => functionName)).toEqual([
       'PlanRun',
       'ReadPage',
       'LockControlPlane',
@@ -86,54 +193,95 @@ describe('the machine back-up-fleet', () => {
       'RecordPage',
       'ReportRun',
     ]);
-    expect(first).toEqual({
-      controlPlane: CONTROL_PLANES[0],
-      outcome: 'verified',
-      step: null,
-      point: '20260102T030001Z-a1b2',
-      error: null,
-      reason: null,
+    expect([...undisturbed.outcomes.values()]).toEqual(
+      CONTROL_PLANES.map((controlPlane) => ({
+        controlPlane,
+        outcome: 'verified',
+        step: null,
+        point: POINT,
+        error: null,
+        reason: null,
+      })),
+    );
+  });
+
+  it('starts the next part when there are more pages, and leaves the report to the last one', () => {
+    expect(inParts.error).toBeUndefined();
+    const functionNames = inParts.calls.map(({ functionName }) => functionName);
+    expect(functionNames.slice(-2)).toEqual(['RecordPage', 'StartNextPart']);
+    expect(callsOf(inParts, 'StartNextPart').map(({ input }) => input)).toEqual([{ ...INPUT, firstPage: NEXT_PAGE }]);
+    expect(callsOf(inParts, 'ReportRun')).toEqual([]);
+  });
+
+  it('skips a control plane that is locked, without trying again or releasing what it does not hold', () => {
+    expect(skipped.outcomes.get(FIRST)).toEqual({
+      controlPlane: FIRST,
+      outcome: 'skipped',
+      step: 'Lock the control plane',
+      point: null,
+      error: 'LockedError',
+      reason: 'locked by restore-1',
     });
+    expect(callsOf(skipped, 'LockControlPlane')).toHaveLength(1);
+    expect(callsOf(skipped, 'ReleaseControlPlane')).toEqual([]);
   });
 
-  it('tries again what was not ready', async () => {
-    const { ended, calls, first } = await run({ TakeSnapshot: [new TunnelError('cut'), new TunnelError('cut')] });
-    expect(ended).toBe('succeeded');
-    expect(calls.filter((name) => name === 'TakeSnapshot')).toHaveLength(3);
-    expect(first?.outcome).toBe('verified');
+  it('notes why a control plane could not be locked', () => {
+    expect(notLocked.outcomes.get(FIRST)).toMatchObject({ outcome: 'failed', error: 'CorruptSnapshotError' });
+  });
+});
+
+describe.each(tasks.map((task) => [task.name, task] as const))('the state "%s"', (name, task) => {
+  const { functionName } = task;
+
+  it.each(retriesOf(task))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
+    const good = found(recovered, `${name} ${error}`);
+    expect(callsOf(good, functionName)).toHaveLength(attempts + 1);
+    expect(good.error).toBeUndefined();
+    expect(good.outcomes).toEqual(undisturbed.outcomes);
+    const bad = found(exhausted, `${name} ${error}`);
+    expect(callsOf(bad, functionName)).toHaveLength(attempts + 1);
+    expectFailureOf(task, bad, error, 'made up');
   });
 
-  it.each([
-    ['LockControlPlane', new TunnelError('cut'), 4, 'Lock the control plane', false],
-    ['TakeSnapshot', new TunnelError('cut'), 4, 'Take the snapshot', true],
-    ['VerifyRecoveryPoint', new CorruptSnapshotError('a page is damaged'), 1, 'Verify the recovery point', true],
-    ['ApplyRetention', new TypeError('a defect'), 1, 'Apply retention', true],
-  ] as const)(
-    'notes that %s failed, releases what it locked, and goes on',
-    async (name, error, attempts, step, locked) => {
-      const { ended, calls, first, second } = await run({ [name]: forEver(error) });
-      expect(ended).toBe('failed');
-      expect(calls.filter((called) => called === name)).toHaveLength(attempts);
-      expect(calls.includes('ReleaseControlPlane')).toBe(locked);
-      expect(first).toMatchObject({ outcome: 'failed', step, error: error.name, reason: error.message });
-      expect(second?.outcome).toBe('verified');
-    },
-  );
-
-  it('skips a control plane that is locked, without trying again', async () => {
-    const { calls, first } = await run({ LockControlPlane: forEver(new LockedError('locked by restore-1')) });
-    expect(calls.filter((called) => called === 'LockControlPlane')).toHaveLength(1);
-    expect(first).toMatchObject({ outcome: 'skipped', error: 'LockedError', reason: 'locked by restore-1' });
+  it('gives every delivery the same input', () => {
+    for (const { error } of retriesOf(task)) {
+      const inputs = callsOf(found(exhausted, `${name} ${error}`), functionName).map(({ input }) =>
+        JSON.stringify(input),
+      );
+      expect(new Set(inputs).size).toBe(1);
+    }
   });
 
-  it('keeps the outcome when the lock cannot be released', async () => {
-    const { ended, first } = await run({ ReleaseControlPlane: forEver(new TypeError('a defect')) });
-    expect(ended).toBe('succeeded');
-    expect(first?.outcome).toBe('verified');
+  it('does not try again after a defect', () => {
+    const ended = found(notRetried, name);
+    expect(callsOf(ended, functionName)).toHaveLength(1);
+    expectFailureOf(task, ended, 'TypeError', 'a defect');
   });
 
-  it('fails as a whole when it cannot be planned', async () => {
-    const { ended, calls } = await run({ PlanRun: forEver(new TypeError('a defect')) });
-    expect({ ended, calls }).toEqual({ ended: 'failed', calls: ['PlanRun'] });
+  it('is given up and told so when its time is over, not before', () => {
+    const ended = found(late, name);
+    expect(ended.abortedEarly).toBe(false);
+    expect(callsOf(ended, functionName).map(({ signal }) => signal.aborted)).toEqual([true]);
+    expectFailureOf(task, ended, 'States.Timeout', 'States.Timeout');
+  });
+});
+
+describe('the coverage of this suite', () => {
+  it('is every state and every transition of the file', async () => {
+    const coverage = await recorder.coverage();
+    process.stderr.write(formatCoverage('back-up-fleet', coverage));
+    expect(uncovered(coverage)).toEqual([]);
+  });
+
+  it('would not be whole with the undisturbed run alone', async () => {
+    const alone = new TransitionRecorder(machine);
+    for (const event of undisturbed.events) alone.record(event);
+    const missing = uncovered(await alone.coverage());
+    expect(missing).toContain('state "Note that no snapshot was taken"');
+    expect(missing).toContain('"Take the snapshot" by Catch[0] to "Note that no snapshot was taken"');
+    expect(missing).toContain('"Take the snapshot" by Retry[0] TunnelError to "Take the snapshot"');
+    expect(missing).toContain('"Was everything backed up?" by Default to "Some control planes are not backed up"');
+    expect(missing).not.toContain('"Take the snapshot" by Next to "Verify the recovery point"');
   });
 });
