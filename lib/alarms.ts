@@ -1,0 +1,44 @@
+import { Alarm, ComparisonOperator, TreatMissingData, type IMetric } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+
+interface AlarmOptions {
+  readonly metric: IMetric;
+  /** For whoever is woken by it: what it means, and where to look first. */
+  readonly description: string;
+  /** Periods of the metric in a row that must have at least one; 1 when left out. */
+  readonly periods?: number;
+  /** Whether silence is an alarm too; it is not when left out. */
+  readonly silenceIsAlarming?: boolean;
+}
+
+/** Every alarm of the application, for the dashboard and for the topic that hears of them. */
+export class Alarms {
+  readonly all: Alarm[] = [];
+  readonly #topic: ITopic | undefined;
+
+  constructor(topic: ITopic | undefined) {
+    this.#topic = topic;
+  }
+
+  /** Adds an alarm that rings as soon as the metric is one or more. */
+  add(
+    scope: Construct,
+    id: string,
+    { metric, description, periods = 1, silenceIsAlarming = false }: AlarmOptions,
+  ): void {
+    const alarm = new Alarm(scope, id, {
+      metric,
+      alarmDescription: description,
+      threshold: 1,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      evaluationPeriods: periods,
+      treatMissingData: silenceIsAlarming ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+    });
+    this.all.push(alarm);
+    if (this.#topic === undefined) return;
+    alarm.addAlarmAction(new SnsAction(this.#topic));
+    alarm.addOkAction(new SnsAction(this.#topic));
+  }
+}

@@ -1,0 +1,22 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { Alarms } from './alarms.ts';
+import { acknowledge } from './permissions.ts';
+
+/** Keeps for two weeks what could not be delivered, and rings; `what` reads on from "could not be delivered: ". */
+export class DeadLetterQueue extends Queue {
+  constructor(scope: Construct, id: string, { what, alarms }: { readonly what: string; readonly alarms: Alarms }) {
+    super(scope, id, {
+      retentionPeriod: Duration.days(14),
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    acknowledge(this, 'SQS3', 'It is itself where dead letters go; nothing reads it but people.');
+    alarms.add(this, 'NotEmptyAlarm', {
+      metric: this.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: 'Maximum' }),
+      description: `Something could not be delivered: ${what}. The messages in the queue say what and why.`,
+    });
+  }
+}

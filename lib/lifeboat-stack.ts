@@ -1,0 +1,71 @@
+import { CfnOutput, Stack, type Environment } from 'aws-cdk-lib';
+import { EventBus, type IEventBus } from 'aws-cdk-lib/aws-events';
+import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+import type { Configuration } from '../lambdas/domain/configuration.ts';
+import type { Deployment } from '../lambdas/domain/deployment.ts';
+import { Alarms } from './alarms.ts';
+import { BackUpFleet } from './back-up-fleet.ts';
+import { ConfigurationLayer } from './configuration-layer.ts';
+import { Arrivals, Hooks } from './events.ts';
+import type { Surroundings } from './lifeboat-function.ts';
+import { Network } from './network.ts';
+import { Observability } from './observability.ts';
+import { PolicySchedules } from './policy-schedules.ts';
+import { RecoveryPointBucket } from './recovery-point-bucket.ts';
+
+export interface LifeboatStackOptions {
+  readonly configuration: Configuration;
+  readonly deployment: Deployment;
+  /** The directory of each function's code, by its name. */
+  readonly bundles: Readonly<Record<string, string>>;
+}
+
+/** The application as one stack. */
+export class LifeboatStack extends Stack {
+  constructor(scope: Construct, { configuration, deployment, bundles }: LifeboatStackOptions) {
+    const { stackName, account, region, tags, permissionsBoundary, alarmTopic } = deployment;
+    const env: Environment = { ...(account !== undefined && { account }), ...(region !== undefined && { region }) };
+    super(scope, stackName, {
+      stackName,
+      env,
+      tags,
+      description: 'Lifeboat: recovery points of hosted control planes',
+    });
+    if (permissionsBoundary !== undefined) {
+      const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', permissionsBoundary);
+      PermissionsBoundary.of(this).apply(boundary);
+    }
+    const bus = new EventBus(this, 'Bus', {
+      eventBusName: stackName,
+      description: 'What Lifeboat has done',
+    }) as IEventBus;
+    const surroundings: Surroundings = {
+      configuration,
+      deployment,
+      bundles,
+      layer: new ConfigurationLayer(this, 'Configuration', configuration),
+      store: new RecoveryPointBucket(this, 'RecoveryPoints', deployment),
+      bus,
+      alarms: new Alarms(alarmTopic === undefined ? undefined : Topic.fromTopicArn(this, 'AlarmTopic', alarmTopic)),
+      network: deployment.vpc && new Network(this, 'Network', deployment.vpc),
+    };
+    const { machine, steps } = new BackUpFleet(this, 'BackUpFleet', surroundings);
+    const { group } = new PolicySchedules(this, 'PolicySchedules', surroundings, machine);
+    const { verifier } = new Arrivals(this, 'Arrivals', surroundings);
+    new Hooks(this, 'Hooks', surroundings);
+    new Observability(this, 'Observability', surroundings, { machine, group });
+
+    new CfnOutput(this, 'Store', { value: surroundings.store.location, description: '"store" for lifeboat.yaml' });
+    new CfnOutput(this, 'EventBus', { value: bus.eventBusArn, description: 'For rules of your own' });
+    new CfnOutput(this, 'Machine', { value: machine.stateMachineArn, description: 'Runs policies' });
+    const clusterRoles = [...steps]
+      .filter(([name]) => ['plan-run', 'take-snapshot', 'verify-recovery-point'].includes(name))
+      .map(([, step]) => step.role.roleArn);
+    new CfnOutput(this, 'ClusterRoles', {
+      value: [...clusterRoles, verifier.role.roleArn].join(','),
+      description: 'Roles that talk to management clusters: for access entries of EKS',
+    });
+  }
+}

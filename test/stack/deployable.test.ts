@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import { deploymentSchema } from '../../lambdas/domain/deployment.ts';
+import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import { deploymentOf } from '../../lib/deployable.ts';
+import { configurationWith } from './synthesized.ts';
+
+function refusal(sections: object): ConfigurationError {
+  try {
+    deploymentOf(configurationWith(sections));
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('a configuration', () => {
+  it('without a section for AWS is deployed with defaults', () => {
+    expect(deploymentOf(configurationWith())).toEqual({
+      stackName: 'lifeboat',
+      logRetentionDays: 90,
+      tags: {},
+      tracing: true,
+      snapshotConcurrency: 20,
+    });
+  });
+
+  it('with a kubeconfig file is not deployed, and says how to make a secret of it', () => {
+    const { message, remedy } = refusal({ managementClusters: { 'mgmt-a': { kubeconfig: './mgmt-a.kubeconfig' } } });
+    expect(message).toContain('mgmt-a is reached by the file ./mgmt-a.kubeconfig');
+    expect(remedy).toContain('lifeboat enroll mgmt-a --apply --secret lifeboat/management-clusters/mgmt-a');
+  });
+
+  it.each([
+    ['another S3', { s3: { endpoint: 'https://s3.example.com' } }, /s3\.endpoint/],
+    ['a prefix in the bucket', { store: 's3://backups/team-a' }, /store: s3:\/\/backups"/],
+    ['a bucket that the application would not use', { store: 's3://backups' }, /aws\.bucketName: backups/],
+    ['two buckets', { store: 's3://backups', aws: { bucketName: 'other' } }, /aws\.existingBucket: backups/],
+  ])('that names %s is not deployed', (_, sections, remedy) => {
+    expect(refusal(sections).remedy).toMatch(remedy);
+  });
+
+  it.each([
+    ['region', { region: 'eu-west-1' }],
+    ['account', { account: '444455556666' }],
+  ])('with a hook in another %s is not deployed', (_, aws) => {
+    const hook = { on: ['PolicyRunFinished'], lambda: 'arn:aws:lambda:eu-central-1:111122223333:function:notify' };
+    expect(refusal({ aws, hooks: [hook] }).message).toMatch(/not where the application is deployed/);
+    const here = { aws: { region: 'eu-central-1', account: '111122223333' }, hooks: [hook] };
+    expect(deploymentOf(configurationWith(here)).region).toBe('eu-central-1');
+  });
+
+  it('whose store is the bucket of the application is deployed', () => {
+    expect(deploymentOf(configurationWith({ store: 's3://backups', aws: { bucketName: 'backups' } })).bucketName).toBe(
+      'backups',
+    );
+    const existing = { store: 's3://backups/', aws: { existingBucket: 'backups' } };
+    expect(deploymentOf(configurationWith(existing)).existingBucket).toBe('backups');
+  });
+});
+
+describe('the section aws', () => {
+  const vpc = { vpcId: 'vpc-0123456789abcdef0', subnetIds: ['subnet-0123456789abcdef0'] };
+  it.each([
+    ['an unknown key', { bucket: 'backups' }, /Unrecognized key/],
+    ['an account that is a number', { account: 111122223333 }, /account/],
+    ['a bucket with dots', { bucketName: 'backups.example.com' }, /dots break TLS/],
+    ['a new and an existing bucket', { bucketName: 'a-bucket', existingBucket: 'b-bucket' }, /at most one/],
+    ['an alias for a key', { kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/backups' }, /ARN such as/],
+    ['the ARN of something else', { alarmTopic: 'arn:aws:sqs:eu-central-1:111122223333:on-call' }, /arn:aws:sns/],
+    ['a retention that CloudWatch does not know', { logRetentionDays: 42 }, /logRetentionDays/],
+    ['no concurrency at all', { snapshotConcurrency: 0 }, /snapshotConcurrency/],
+    ['endpoints without route tables', { vpc: { ...vpc, createEndpoints: true } }, /route tables of the subnets/],
+    ['a network without subnets', { vpc: { ...vpc, subnetIds: [] } }, /subnetIds/],
+  ])('with %s is refused', (_, section, expected) => {
+    expect(deploymentSchema.safeParse(section).error?.message).toMatch(expected);
+  });
+
+  it.each([
+    { region: 'us-gov-west-1' },
+    { kmsKeyArn: 'arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab' },
+    { permissionsBoundary: 'arn:aws:iam::aws:policy/PowerUserAccess' },
+    { permissionsBoundary: 'arn:aws:iam::111122223333:policy/teams/boundary' },
+    { snapshotConcurrency: null },
+    { vpc },
+  ])('takes %j', (section) => {
+    expect(deploymentSchema.safeParse(section).error).toBeUndefined();
+  });
+});

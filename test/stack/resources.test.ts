@@ -1,0 +1,217 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import * as z from 'zod';
+import { configurationSchema } from '../../lambdas/domain/configuration.ts';
+import { parseAsl, readAsl, tasksOf } from '../workflow/asl.ts';
+import { asText, configurationWith, synthesize, type TemplateResource } from './synthesized.ts';
+
+const template = synthesize();
+const functions = template.ofType('AWS::Lambda::Function');
+
+/** `TakeSnapshot`: a function's id without its feature and the hash. */
+function nameOf({ id }: TemplateResource): string {
+  return id.replace(/^(BackUpFleet|PolicySchedules|Arrivals|Observability)/, '').replace(/Function[0-9A-F]{8}$/, '');
+}
+
+describe('the store', () => {
+  const { Properties } = template.one('AWS::S3::Bucket');
+
+  it('has versions, Object Lock and a rotated key of its own, is closed to the public, and tells EventBridge', () => {
+    expect(Properties).toMatchObject({
+      VersioningConfiguration: { Status: 'Enabled' },
+      ObjectLockEnabled: true,
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] },
+      NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
+    });
+    const key = template.one('AWS::KMS::Key');
+    expect(key.Properties).toMatchObject({ EnableKeyRotation: true });
+    expect(JSON.stringify(Properties['BucketEncryption'])).toContain(`{"Fn::GetAtt":["${key.id}","Arn"]}`);
+  });
+
+  it('locks nothing by default: locks and proofs are written to it as well', () => {
+    expect(Properties['ObjectLockConfiguration']).toBeUndefined();
+  });
+
+  it('takes no request without TLS 1.2, and lets nobody bypass a lock', () => {
+    const { Statement } = z
+      .object({ PolicyDocument: z.object({ Statement: z.array(z.looseObject({ Effect: z.string() })) }) })
+      .parse(template.one('AWS::S3::BucketPolicy').Properties).PolicyDocument;
+    const denials = Statement.filter(({ Effect }) => Effect === 'Deny');
+    expect(denials).toHaveLength(Statement.length);
+    expect(denials).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ Action: 's3:*', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+        expect.objectContaining({ Action: 's3:*', Condition: { NumericLessThan: { 's3:TlsVersion': 1.2 } } }),
+        expect.objectContaining({ Action: 's3:BypassGovernanceRetention', Principal: { AWS: '*' } }),
+      ]),
+    );
+  });
+
+  it('forgets unfinished uploads and staging after a day, and nothing that is current', () => {
+    const { Rules } = z
+      .object({
+        LifecycleConfiguration: z.object({ Rules: z.array(z.looseObject({ Prefix: z.string().optional() })) }),
+      })
+      .parse(Properties).LifecycleConfiguration;
+    expect(Rules).toContainEqual(
+      expect.objectContaining({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' }),
+    );
+    expect(Rules).toContainEqual(
+      expect.objectContaining({ NoncurrentVersionExpiration: { NoncurrentDays: 7 }, ExpiredObjectDeleteMarker: true }),
+    );
+    expect(Rules.filter((rule) => 'ExpirationInDays' in rule)).toEqual([
+      expect.objectContaining({ Prefix: 'staging/', ExpirationInDays: 1 }),
+    ]);
+  });
+});
+
+describe('what holds data', () => {
+  it.each(['AWS::S3::Bucket', 'AWS::KMS::Key', 'AWS::Logs::LogGroup', 'AWS::SQS::Queue'])(
+    'of %s outlives the stack',
+    (type) => {
+      const resources = template.ofType(type);
+      expect(resources.length).toBeGreaterThan(0);
+      for (const { id, DeletionPolicy, UpdateReplacePolicy } of resources) {
+        expect([id, DeletionPolicy, UpdateReplacePolicy]).toEqual([id, 'Retain', 'Retain']);
+      }
+    },
+  );
+
+  it('is nowhere else', () => {
+    const known =
+      /^AWS::(IAM|Lambda|Logs|S3|KMS|SQS|CloudWatch|Scheduler)::|^AWS::Events::(Rule|EventBus)$|^AWS::StepFunctions::StateMachine$/;
+    expect(template.resources.filter(({ Type }) => !known.test(Type))).toEqual([]);
+  });
+});
+
+describe('every function', () => {
+  it('is one of lambdas/handlers, on Node 24 and arm64', () => {
+    expect(functions).toHaveLength(13);
+    for (const { Properties } of functions) {
+      expect(Properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
+    }
+  });
+
+  it('has a role and a log group of its own, the latter with JSON and an end', () => {
+    const roles = functions.map(({ Properties }) => asText(Properties['Role']));
+    expect(new Set(roles).size).toBe(functions.length);
+    const groups = functions.map(({ Properties }) => {
+      const { LogGroup, LogFormat } = z
+        .object({ LogGroup: z.unknown(), LogFormat: z.string() })
+        .parse(Properties['LoggingConfig']);
+      expect(LogFormat).toBe('JSON');
+      return asText(LogGroup);
+    });
+    expect(new Set(groups).size).toBe(functions.length);
+    for (const { Properties } of template.ofType('AWS::Logs::LogGroup'))
+      expect(Properties).toMatchObject({ RetentionInDays: 90 });
+  });
+
+  it('has alarms on errors and throttles', () => {
+    const alarms = template.ofType('AWS::CloudWatch::Alarm').map(({ Properties }) => {
+      const { MetricName, Dimensions } = Properties;
+      return `${asText(MetricName)} ${JSON.stringify(Dimensions)}`;
+    });
+    for (const { id } of functions) {
+      for (const metric of ['Errors', 'Throttles']) {
+        expect(alarms).toContain(`${metric} [{"Name":"FunctionName","Value":{"Ref":"${id}"}}]`);
+      }
+    }
+  });
+
+  it('has a queue for what was given up, unless the machine waits for its answer', () => {
+    const withQueue = functions.filter(({ Properties }) => 'DeadLetterConfig' in Properties).map(nameOf);
+    const steps = tasksOf(parseAsl('back-up-fleet')).map(({ functionName }) => functionName);
+    expect(withQueue.sort()).toEqual(
+      functions
+        .map(nameOf)
+        .filter((name) => !steps.includes(name))
+        .sort(),
+    );
+    expect(withQueue).toEqual(['ReportStatus', 'StartPolicyRun', 'VerifyArrivedPoint']);
+  });
+
+  it('knows the store, the bus and the file with the configuration', () => {
+    for (const { Properties } of functions) {
+      const { Variables } = z.object({ Variables: z.record(z.string(), z.unknown()) }).parse(Properties['Environment']);
+      expect(asText(Variables['LIFEBOAT_STORE'])).toBe(`s3://<${template.one('AWS::S3::Bucket').id}>`);
+      expect(asText(Variables['LIFEBOAT_EVENT_BUS'])).toBe(`<${template.one('AWS::Events::EventBus').id}>`);
+      expect(Variables['LIFEBOAT_CONFIGURATION_FILE']).toBe('/opt/lifeboat/configuration.json');
+      expect(asText([Properties['Layers']].flat()[0])).toBe(`<${template.one('AWS::Lambda::LayerVersion').id}>`);
+    }
+  });
+
+  it('that needs more knows more', () => {
+    const variable = (name: string, key: string) => {
+      const environment = functions.find((resource) => nameOf(resource) === name)?.Properties['Environment'];
+      return asText((environment as { Variables: Record<string, unknown> }).Variables[key]);
+    };
+    const machine = template.one('AWS::StepFunctions::StateMachine');
+    expect(variable('StartPolicyRun', 'LIFEBOAT_STATE_MACHINE_ARN')).toBe(`<${machine.id}>`);
+    expect(variable('StartNextPart', 'LIFEBOAT_STATE_MACHINE_ARN')).toBe(
+      `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:${asText(machine.Properties['StateMachineName'])}`,
+    );
+    expect(variable('ReportStatus', 'LIFEBOAT_SCHEDULE_GROUP')).toBe(
+      template.one('AWS::Scheduler::ScheduleGroup').Properties['Name'],
+    );
+  });
+
+  it('that spools snapshots has the room and a whole CPU', () => {
+    const verifiers = functions.filter((resource) => nameOf(resource).startsWith('Verify'));
+    expect(verifiers).toHaveLength(2);
+    for (const { Properties } of verifiers) {
+      expect(Properties).toMatchObject({ MemorySize: 1769, Timeout: 900, EphemeralStorage: { Size: 10_240 } });
+    }
+  });
+
+  it('shares the configuration as it was checked, as a layer with the same bytes every time', () => {
+    const { S3Key } = z
+      .object({ S3Key: z.string() })
+      .parse(template.one('AWS::Lambda::LayerVersion').Properties['Content']);
+    const again = synthesize();
+    expect(again.one('AWS::Lambda::LayerVersion').Properties['Content']).toMatchObject({ S3Key });
+    const file = join(template.directory, `asset.${S3Key.replace('.zip', '')}`, 'lifeboat', 'configuration.json');
+    expect(configurationSchema.parse(JSON.parse(readFileSync(file, 'utf8')))).toEqual(configurationWith());
+  });
+});
+
+describe('the machine', () => {
+  const { Properties } = template.one('AWS::StepFunctions::StateMachine');
+
+  it('has every placeholder of its file filled with the function of that name, and no other', () => {
+    const placeholders = [...readAsl('back-up-fleet').matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+    const substitutions = z.record(z.string(), z.unknown()).parse(Properties['DefinitionSubstitutions']);
+    expect(Object.keys(substitutions).sort()).toEqual([...new Set(placeholders)].sort());
+    for (const [placeholder, arn] of Object.entries(substitutions)) {
+      const name = placeholder.replace(/FunctionArn$/, '');
+      expect(asText(arn)).toMatch(new RegExp(`^<BackUpFleet${name}Function[0-9A-F]{8}\\.Arn>$`));
+    }
+  });
+
+  it('is the file in the repository', () => {
+    const { Key } = z.object({ Key: z.string() }).parse(Properties['DefinitionS3Location']);
+    expect(readFileSync(join(template.directory, `asset.${Key}`), 'utf8')).toBe(readAsl('back-up-fleet'));
+  });
+
+  it('gives up on a step no sooner than its function', () => {
+    for (const { name, state, functionName } of tasksOf(parseAsl('back-up-fleet'))) {
+      const called = functions.find((resource) => nameOf(resource) === functionName);
+      const timeoutSeconds = z.number().parse(called?.Properties['Timeout']);
+      expect([name, state.TimeoutSeconds]).toEqual([name, timeoutSeconds]);
+    }
+  });
+
+  it('logs errors without data, and is traced', () => {
+    expect(Properties).toMatchObject({
+      LoggingConfiguration: { Level: 'ERROR', IncludeExecutionData: false },
+      TracingConfiguration: { Enabled: true },
+    });
+  });
+});

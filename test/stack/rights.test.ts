@@ -1,0 +1,168 @@
+import { describe, expect, it } from '@jest/globals';
+import { Stack } from 'aws-cdk-lib';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { permit } from '../../lib/permissions.ts';
+import { rolesOf } from './roles.ts';
+import { asText, synthesize } from './synthesized.ts';
+
+const template = synthesize({
+  managementClusters: {
+    'mgmt-a': { secret: 'lifeboat/management-clusters/mgmt-a' },
+    'mgmt-b': { secret: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf' },
+  },
+});
+const roles = rolesOf(template);
+const bucket = `<${template.one('AWS::S3::Bucket').id}.Arn>`;
+const POINT = `${bucket}/recovery-points/hypershift/mgmt-a/clusters/prod/20260102T030405Z-a1b2`;
+const SNAPSHOT = `${POINT}/etcd-main.db.zst`;
+const MANIFEST = `${POINT}/manifest.json`;
+const PROOF = `${POINT}/proofs/live-20260102T030405Z.json`;
+
+/** Names of the roles that may do any of these to a resource. */
+function whoMay(actions: readonly string[], resource: string): string[] {
+  return roles
+    .filter((role) => actions.some((action) => role.may(action, resource)))
+    .map(({ name }) => name)
+    .sort();
+}
+
+const DELETIONS = ['s3:DeleteObject', 's3:DeleteObjectVersion'];
+/** What would end a lock early, or weaken what protects the bucket. */
+const UNDOING = [
+  's3:BypassGovernanceRetention',
+  's3:PutObjectLegalHold',
+  's3:PutBucketObjectLockConfiguration',
+  's3:PutBucketVersioning',
+  's3:PutLifecycleConfiguration',
+  's3:PutBucketPolicy',
+  's3:DeleteBucketPolicy',
+  's3:DeleteBucket',
+  's3:PutBucketPublicAccessBlock',
+];
+
+describe('the rights of the functions', () => {
+  it('let only retention delete, and it writes no recovery point', () => {
+    for (const key of [SNAPSHOT, MANIFEST, PROOF]) expect(whoMay(DELETIONS, key)).toEqual(['ApplyRetention']);
+    for (const key of ['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json']) {
+      expect(whoMay(DELETIONS, `${bucket}/${key}`)).toEqual([]);
+    }
+    for (const key of [SNAPSHOT, MANIFEST, PROOF])
+      expect(whoMay(['s3:PutObject'], key)).not.toContain('ApplyRetention');
+  });
+
+  it('let only the writer write a manifest or a snapshot, and those who verify add proofs', () => {
+    expect(whoMay(['s3:PutObject'], MANIFEST)).toEqual(['TakeSnapshot']);
+    expect(whoMay(['s3:PutObject', 's3:PutObjectRetention'], SNAPSHOT)).toEqual(['TakeSnapshot']);
+    expect(whoMay(['s3:PutObject'], PROOF)).toEqual(['TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
+  });
+
+  it('let nobody end a lock early or change what protects the bucket', () => {
+    for (const resource of [bucket, MANIFEST]) expect(whoMay(UNDOING, resource)).toEqual([]);
+  });
+
+  it('let only those read snapshots, which hold every Secret, that compare them', () => {
+    const readers = ['TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint'];
+    expect(whoMay(['s3:GetObject', 's3:GetObjectVersion'], SNAPSHOT)).toEqual(readers);
+    expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(['ApplyRetention', 'ReportStatus', ...readers]);
+  });
+
+  it('let only those read kubeconfigs that reach clusters, and only those of the configuration', () => {
+    const secrets = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:';
+    const readers = ['PlanRun', 'TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint'];
+    expect(whoMay(['secretsmanager:GetSecretValue'], `${secrets}lifeboat/management-clusters/mgmt-a-AbCdEf`)).toEqual(
+      readers,
+    );
+    const other = `${secrets}lifeboat/management-clusters/mgmt-a-staging-AbCdEf`;
+    expect(whoMay(['secretsmanager:GetSecretValue'], other)).toEqual([]);
+    const byArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf';
+    expect(whoMay(['secretsmanager:GetSecretValue'], byArn)).toEqual(readers);
+  });
+
+  it('let only those publish that have a verdict, and only on our bus', () => {
+    const bus = `<${template.one('AWS::Events::EventBus').id}.Arn>`;
+    expect(whoMay(['events:PutEvents'], bus)).toEqual(['ReportRun', 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
+    expect(whoMay(['events:PutEvents'], 'arn:aws:events:eu-central-1:111122223333:event-bus/default')).toEqual([]);
+  });
+
+  it('let only the starter start a run and one step its next part, the schedules call two functions, and the machine its steps', () => {
+    const { id, Properties } = template.one('AWS::StepFunctions::StateMachine');
+    // One and the same machine, by reference and by name.
+    const machines = 'arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:';
+    const byName = `${machines}${asText(Properties['StateMachineName'])}`;
+    expect(whoMay(['states:StartExecution'], `<${id}>`)).toEqual(['StartPolicyRun']);
+    expect(whoMay(['states:StartExecution'], byName)).toEqual(['StartNextPart']);
+    expect(whoMay(['states:StartExecution'], `${machines}another`)).toEqual([]);
+    const callers = new Map(
+      template
+        .ofType('AWS::Lambda::Function')
+        .map(({ id }) => [id.replace(/Function[0-9A-F]{8}$/, ''), whoMay(['lambda:InvokeFunction'], `<${id}.Arn>`)]),
+    );
+    const steps = [...callers.keys()].filter((name) => name.startsWith('BackUpFleet'));
+    expect(steps).toHaveLength(10);
+    for (const step of steps) expect(callers.get(step)).toEqual(['BackUpFleet']);
+    expect(callers.get('PolicySchedulesStartPolicyRun')).toEqual(['Caller']);
+    expect(callers.get('ObservabilityReportStatus')).toEqual(['Caller']);
+    // By the rule, through a permission of the function's own.
+    expect(callers.get('ArrivalsVerifyArrivedPoint')).toEqual([]);
+  });
+
+  it('spell out every action', () => {
+    const actions = roles.flatMap(({ name, statements }) =>
+      statements.flatMap(({ Action }) => Action.map((action) => `${name} ${action}`)),
+    );
+    expect(actions.filter((action) => action.includes('*'))).toEqual([]);
+  });
+
+  it('cover every resource only for actions that know none', () => {
+    const unbounded = roles.flatMap(({ statements }) =>
+      statements
+        .filter(({ Effect, Resource }) => Effect === 'Allow' && Resource.includes('*'))
+        .flatMap(({ Action }) => Action),
+    );
+    const services =
+      /^(xray:|logs:\w*LogDeliver(y|ies)$|logs:(PutResourcePolicy|DescribeResourcePolicies|DescribeLogGroups)$|scheduler:ListSchedules$)/;
+    expect(unbounded.length).toBeGreaterThan(0);
+    expect(unbounded.filter((action) => !services.test(action))).toEqual([]);
+  });
+
+  it('reach keys of KMS only through S3', () => {
+    const statements = roles.flatMap((role) =>
+      role.statements.filter(({ Action }) => Action.some((action) => action.startsWith('kms:'))),
+    );
+    expect(statements.length).toBeGreaterThan(0);
+    for (const { Condition, Resource } of statements) {
+      expect(JSON.stringify(Condition)).toMatch(/kms:ViaService.*s3\./);
+      expect(Resource).toEqual([`<${template.one('AWS::KMS::Key').id}.Arn>`]);
+    }
+  });
+
+  it('refuse a listing of other prefixes, but not S3 asking whether a missing key may be told of', () => {
+    for (const { name, statements } of roles) {
+      for (const { Condition } of statements.filter(({ Action }) => Action.includes('s3:ListBucket'))) {
+        const prefixes = Condition?.['StringLikeIfExists']?.['s3:prefix'];
+        expect([name, prefixes]).toEqual([name, expect.anything()]);
+        expect([prefixes].flat()).not.toContain('*');
+      }
+    }
+  });
+
+  it('have a reason for every finding of cdk-nag', () => {
+    expect(template.findings).toEqual([]);
+  });
+
+  it('have no wildcard without a reason', () => {
+    const role = new Role(new Stack(), 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const permission = { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::bucket/*'] };
+    expect(() => {
+      permit(role, permission);
+    }).toThrow('needs a reason for its wildcard');
+  });
+
+  it('are given to services only', () => {
+    for (const { resource } of roles) {
+      const trust = JSON.stringify(resource.Properties['AssumeRolePolicyDocument']);
+      expect(trust).toMatch(/"Principal":\{"Service":"(lambda|states|scheduler)\.amazonaws\.com"\}/);
+      expect(trust).not.toMatch(/"AWS"|"\*"/);
+    }
+  });
+});

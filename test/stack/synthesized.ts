@@ -1,0 +1,106 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll } from '@jest/globals';
+import { App } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import * as z from 'zod';
+import { configurationSchema } from '../../lambdas/domain/configuration.ts';
+import { deploymentOf } from '../../lib/deployable.ts';
+import { LifeboatStack } from '../../lib/lifeboat-stack.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+const resourceSchema = z.object({
+  Type: z.string(),
+  Properties: z.record(z.string(), z.unknown()).default({}),
+  DeletionPolicy: z.string().optional(),
+  UpdateReplacePolicy: z.string().optional(),
+});
+const assemblySchema = z.object({ Resources: z.record(z.string(), resourceSchema) });
+
+export type TemplateResource = z.infer<typeof resourceSchema> & { readonly id: string };
+
+export interface Synthesized {
+  readonly resources: readonly TemplateResource[];
+  ofType(type: string): readonly TemplateResource[];
+  /** The one resource of a type whose id begins so. */
+  one(type: string, idPrefix?: string): TemplateResource;
+  /** What cdk-nag finds and nobody has given a reason for, and what the library warns of. */
+  readonly findings: readonly string[];
+  /** Of the stack as a whole. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Where the template and its assets lie. */
+  readonly directory: string;
+}
+
+const temporary = mkdtempSync(join(tmpdir(), 'lifeboat-stack-'));
+afterAll(() => {
+  rmSync(temporary, { recursive: true });
+});
+
+/** Every function's code is the same small file: what is in the bundles is no matter of the template. */
+const code = join(temporary, 'code');
+mkdirSync(code);
+writeFileSync(join(code, 'index.mjs'), 'export const handler = () => {};\n');
+const functions = readdirSync(join(ROOT, 'lambdas', 'handlers')).map((file) => basename(file, '.ts'));
+const bundles = Object.fromEntries(functions.map((name) => [name, code]));
+
+const { context } = z
+  .object({ context: z.record(z.string(), z.unknown()) })
+  .parse(JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')));
+
+/** A configuration with one policy, over which sections may be laid; checked as any other. */
+export function configurationWith(sections: object = {}) {
+  return configurationSchema.parse({
+    store: './recovery-points',
+    managementClusters: { 'mgmt-a': { secret: 'lifeboat/management-clusters/mgmt-a' } },
+    policies: { nightly: { schedule: '0 3 * * *', timeZone: 'Europe/Berlin', retention: { daily: 7 } } },
+    ...sections,
+  });
+}
+
+/** The template of a configuration, as `cdk synth` makes it. */
+export function synthesize(sections: object = {}): Synthesized {
+  const configuration = configurationWith(sections);
+  const outdir = mkdtempSync(join(temporary, 'cdk.out-'));
+  const app = new App({ outdir, context, analyticsReporting: false });
+  const stack = new LifeboatStack(app, { configuration, deployment: deploymentOf(configuration), bundles });
+  const assembly = app.synth();
+  const artifact = assembly.getStackArtifact(stack.artifactId);
+  const { Resources } = assemblySchema.parse(artifact.template);
+  const resources = Object.entries(Resources).map(([id, resource]) => ({ id, ...resource }));
+  const ofType = (type: string) => resources.filter((resource) => resource.Type === type);
+  return {
+    resources,
+    ofType,
+    one(type, idPrefix = '') {
+      const found = ofType(type).filter(({ id }) => id.startsWith(idPrefix));
+      const [only] = found;
+      if (only === undefined || found.length > 1) throw new Error(`${found.length} of ${type} ${idPrefix}`);
+      return only;
+    },
+    findings: [...nagFindings(app), ...artifact.messages.map(({ id, entry }) => `${asText(entry.data)} at ${id}`)],
+    tags: artifact.tags,
+    directory: outdir,
+  };
+}
+
+function nagFindings(app: App): string[] {
+  const { violations } = new AwsSolutionsChecks(app).validateScope(app);
+  return violations.flatMap(({ ruleName, violatingResources }) =>
+    violatingResources.map(({ constructPath }) => `${ruleName} at ${constructPath ?? ''}`),
+  );
+}
+
+/** A value of the template as one line: references in angle brackets, `<RecoveryPointsBucket1234.Arn>/locks/*`. */
+export function asText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const [[intrinsic, argument] = ['', undefined]] = Object.entries(value);
+  if (intrinsic === 'Ref') return `<${String(argument)}>`;
+  if (intrinsic === 'Fn::GetAtt') return `<${(argument as string[]).join('.')}>`;
+  if (intrinsic !== 'Fn::Join') return JSON.stringify(value);
+  const [delimiter, parts] = argument as [string, unknown[]];
+  return parts.map(asText).join(delimiter);
+}
