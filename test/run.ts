@@ -6,7 +6,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CapturedOutput } from './suite/captured-output.ts';
 import { findLeaks, readPlantedSecrets } from './suite/planted-secrets.ts';
 import { ensureBinaries } from './testbed/binaries.ts';
@@ -36,7 +36,7 @@ try {
   await ensureBinaries((line) => {
     output.print(line);
   });
-  await runJest(['unit', 'workflow', 'contract'], ['--maxWorkers=2']);
+  await runJest(['unit', 'workflow', 'stack', 'contract'], ['--maxWorkers=2']);
   const obstacle = await findObstacle();
   if (obstacle === undefined) {
     await runJest(['e2e'], ['--runInBand']);

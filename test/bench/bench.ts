@@ -2,13 +2,10 @@
  * `npm run bench`: what a recovery point costs, beside what an operator does by hand today. Everything is measured in one
  * run on one bed, and printed as the table that the README carries.
  */
-import { cpus, release, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
-import { requireCommand } from '../testbed/command.ts';
 import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { installHyperShift } from '../testbed/hypershift/install.ts';
@@ -16,7 +13,7 @@ import { ensurePrerequisites } from '../testbed/prerequisites.ts';
 import type { S3Server } from '../testbed/s3.ts';
 import { createReport } from '../testbed/progress.ts';
 import { backUpByHand } from './by-hand.ts';
-import { runMeasured, type MeasuredRun } from './measured-run.ts';
+import { compilePrograms, describeMachine, runMeasured, type MeasuredRun } from './measured-run.ts';
 
 const INSTANCE = 'bench';
 const BUCKET = 'bench';
@@ -51,17 +48,16 @@ const report = createReport((line) => {
 
 try {
   const figures = await measureAll();
-  process.stdout.write(`\n${describeMachine()}\n\n${table(figures)}\n\n${goals(figures).join('\n')}\n`);
+  process.stdout.write(
+    `\n${describeMachine('npm run bench')}; API server, kubelet, containerd, etcd and S3 on the same cores.\n\n${table(figures)}\n\n${goals(figures).join('\n')}\n`,
+  );
 } finally {
   await downBed(INSTANCE, report);
 }
 
 async function measureAll(): Promise<Figures[]> {
   await ensurePrerequisites(report, [{ program: 'zstd', package: 'zstd' }]);
-  // What is installed is JavaScript: taking the types off while it runs would count as time and memory of ours.
-  const compiler = join(import.meta.dirname, '../../node_modules/.bin/tsc');
-  const project = join(import.meta.dirname, 'tsconfig.programs.json');
-  await requireCommand(compiler, ['--project', project], { timeoutSeconds: 180 });
+  await compilePrograms();
   await downBed(INSTANCE, report);
   const bed = await upBed({ instance: INSTANCE, clusters: 1, report });
   const [cluster] = bed.clusters;
@@ -134,15 +130,6 @@ function runProgram(workspace: Workspace, program: string, ...args: string[]): P
 /** What a program says that its work took, without its start. */
 function inside({ stdout }: MeasuredRun): number {
   return (JSON.parse(stdout) as { milliseconds: number }).milliseconds;
-}
-
-function describeMachine(): string {
-  const [cpu] = cpus();
-  const memory = Math.round(totalmem() / 1024 ** 3);
-  return (
-    `Measured with \`npm run bench\` on ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${memory} GiB, ` +
-    `Linux ${release()}, Node ${process.version}; API server, kubelet, containerd, etcd and S3 on the same cores.`
-  );
 }
 
 function table(figures: readonly Figures[]): string {

@@ -1,8 +1,21 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { exitOf } from '../suite/lifeboat.ts';
+import { requireCommand } from '../testbed/command.ts';
 
 const POLL_MILLISECONDS = 20;
+
+/**
+ * Compiles what is measured: what is installed is JavaScript, and taking the types off while it runs would count as time
+ * and memory of ours.
+ */
+export async function compilePrograms(): Promise<void> {
+  const compiler = join(import.meta.dirname, '../../node_modules/.bin/tsc');
+  const project = join(import.meta.dirname, 'tsconfig.programs.json');
+  await requireCommand(compiler, ['--project', project], { timeoutSeconds: 180 });
+}
 
 /** A child process that has ended well. */
 export interface MeasuredRun {
@@ -40,4 +53,14 @@ export async function runMeasured(child: ChildProcess): Promise<MeasuredRun> {
 async function readPeakBytes(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid ?? 0}/status`, 'utf8');
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** What a figure of the README stands with. */
+export function describeMachine(command: string): string {
+  const [cpu] = cpus();
+  const memory = Math.round(totalmem() / 1024 ** 3);
+  return (
+    `Measured with \`${command}\` on ${cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${memory} GiB, ` +
+    `Linux ${release()}, Node ${process.version}`
+  );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { requireCommand } from '../testbed/command.ts';
 import { type EtcdOptions, etcdPrograms, type EtcdVersion, startEtcd, type TestEtcd } from '../testbed/etcd.ts';
 import { waitFor } from '../testbed/waiting.ts';

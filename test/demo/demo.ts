@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: the main job on real clusters. Two management clusters run two hosted control planes; Lifeboat backs both
- * up from outside into S3, proves it, and refuses a damaged copy. Everything it starts is ended again, also on Ctrl-C.
+ * `npm run demo`: the main job on real clusters. Two management clusters run two hosted control planes; Lifeboat backs one
+ * up from outside into S3 and proves it, then both by a policy, and refuses a damaged copy. Everything it starts is ended again, also on Ctrl-C.
  */
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ const BUCKET = 'demo';
 const DATABASE_BYTES = 100 * 1024 * 1024;
 const PROD = 'mgmt-a/clusters/prod';
 const EDGE = 'mgmt-b/clusters/edge';
+const POLICIES = { nightly: { schedule: '0 3 * * *', timeZone: 'Europe/Berlin', retention: { daily: 14, weekly: 8 } } };
 
 const report = createReport((line) => {
   process.stdout.write(`${line}\n`);
@@ -51,16 +52,17 @@ async function demonstrate(): Promise<void> {
   const bed = await upBed({ instance: INSTANCE, clusters: 2, report });
   await createControlPlanes(bed);
   await bed.s3.createBucket(BUCKET);
-  const workspace = await s3Workspace(bed, BUCKET);
+  const workspace = await s3Workspace(bed, BUCKET, {}, POLICIES);
   try {
     await show(workspace, 'discover');
     await show(workspace, 'backup', PROD);
-    await show(workspace, 'backup', EDGE);
     const { recoveryPoints } = (await workspace.json(['list', PROD])) as { recoveryPoints: { id: string }[] };
     const [{ id } = { id: '' }] = recoveryPoints;
     await show(workspace, 'list');
     await show(workspace, 'show', id);
     await compareWithEtcdutl(workspace, id);
+    report('And the whole fleet by a policy, with the state machine that Step Functions runs in AWS');
+    await show(workspace, 'run', 'nightly');
     await show(workspace, 'status');
     await damage(bed, id);
     await show(workspace, 'verify', id);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { permissionsOf } from '../../lambdas/kube/enrolment-objects.ts';
 import { hypershift } from '../../lambdas/platforms/hypershift/hypershift.ts';
 import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
 import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
@@ -10,7 +11,7 @@ import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
 import { base64, certificateUser, varyKubeconfig } from './kubeconfig-variants.ts';
-import { permissionsOf, ServiceAccount } from './service-account.ts';
+import { ServiceAccount } from './service-account.ts';
 
 const NAMESPACE = 'access-faults';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod`;

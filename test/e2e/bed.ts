@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
 import { attachBed, type Bed } from '../testbed/bed.ts';
 import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { HostedClusterPlan } from '../testbed/hypershift/hosted-cluster-objects.ts';
@@ -30,11 +34,43 @@ export async function createBucket(bed: Bed, suite: string): Promise<string> {
   return name;
 }
 
+/**
+ * The kubeconfig of the account with which the suites back up: what `lifeboat enroll` made of a cluster, and no more. Made
+ * when it is first asked for; lies with the cluster's own files and goes with them.
+ */
+export async function enrolledKubeconfig(cluster: ManagementCluster): Promise<string> {
+  const path = join(cluster.stateDirectory, 'lifeboat-backup.kubeconfig');
+  return existsSync(path) ? path : await enrollCluster(cluster);
+}
+
+/** Runs `lifeboat enroll` on a cluster, also on one of a kept bed, whose rules may be those of former code. */
+export async function enrollCluster(cluster: ManagementCluster): Promise<string> {
+  const { name, kubeconfigPath, stateDirectory } = cluster;
+  const path = join(stateDirectory, 'lifeboat-backup.kubeconfig');
+  const workspace = await Workspace.create({
+    store: './recovery-points',
+    managementClusters: { [name]: { kubeconfig: kubeconfigPath } },
+  });
+  try {
+    await workspace.json(['enroll', name, '--for', 'backup', '--apply', '--to', path, '--force']);
+  } finally {
+    await workspace.remove();
+  }
+  await plantSecrets([await readToken(path)]);
+  return path;
+}
+
+/** The token in a kubeconfig that `lifeboat enroll` wrote. */
+export async function readToken(path: string): Promise<string> {
+  const { users } = parse(await readFile(path, 'utf8')) as { users: [{ user: { token: string } }] };
+  return users[0].user.token;
+}
+
 /** Where a workspace goes instead of straight to the bed. */
 export interface Detours {
   /** In place of the endpoint of the bed's S3. */
   readonly endpoint?: string;
-  /** Names of clusters to kubeconfig files, in place of the bed's own. */
+  /** Names of clusters to kubeconfig files, in place of those of the enrolled accounts. */
   readonly kubeconfigs?: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +78,12 @@ export interface Detours {
  * A workspace whose store is the prefix `lifeboat` of a bucket on the bed's S3, with all clusters of the bed. The bucket's
  * credentials are put into this process as well, for what runs in it.
  */
-export async function s3Workspace(bed: Bed, bucket: string, detours: Detours = {}): Promise<Workspace> {
+export async function s3Workspace(
+  bed: Bed,
+  bucket: string,
+  detours: Detours = {},
+  policies: WorkspaceConfiguration['policies'] = {},
+): Promise<Workspace> {
   const { region, accessKeyId, secretAccessKey } = bed.s3;
   await plantSecrets([secretAccessKey]);
   const credentials = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
@@ -51,7 +92,8 @@ export async function s3Workspace(bed: Bed, bucket: string, detours: Detours = {
     {
       store: `s3://${bucket}/lifeboat`,
       s3: { endpoint: detours.endpoint ?? bed.s3.endpoint, region, forcePathStyle: true },
-      managementClusters: managementClusters(bed, detours.kubeconfigs),
+      managementClusters: await managementClusters(bed, detours.kubeconfigs),
+      policies,
     },
     credentials,
   );
@@ -65,13 +107,15 @@ export async function directoryWorkspace(
 ): Promise<Workspace> {
   return await Workspace.create({
     store: './recovery-points',
-    managementClusters: managementClusters(bed, kubeconfigs),
+    managementClusters: await managementClusters(bed, kubeconfigs),
     policies,
   });
 }
 
-function managementClusters({ clusters }: Bed, kubeconfigs: Detours['kubeconfigs'] = {}) {
-  return Object.fromEntries(
-    clusters.map(({ name, kubeconfigPath }) => [name, { kubeconfig: kubeconfigs[name] ?? kubeconfigPath }]),
-  );
+async function managementClusters({ clusters }: Bed, kubeconfigs: Detours['kubeconfigs'] = {}) {
+  const entries = clusters.map(async (cluster) => {
+    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster));
+    return [cluster.name, { kubeconfig }] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }

@@ -1,46 +1,34 @@
-import type { PolicyRule } from '../../lambdas/platforms/platform.ts';
+import type { Permission } from '../../lambdas/kube/enrolment-objects.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { varyKubeconfig } from './kubeconfig-variants.ts';
-
-/** One verb on one resource: what RBAC grants or does not. */
-export interface Permission {
-  readonly group: string;
-  /** With its subresource; may be `*`. */
-  readonly resource: string;
-  readonly verb: string;
-}
-
-/** Every single permission that the rules give. */
-export function permissionsOf(rules: readonly PolicyRule[]): Permission[] {
-  return rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb })))),
-  );
-}
 
 /** A ServiceAccount of a management cluster whose permissions a test decides. */
 export class ServiceAccount {
   readonly #cluster: ManagementCluster;
   readonly #namespace: string;
   readonly #name: string;
+  /** Of its ClusterRole and its binding: not that of an enrolment, which may have an account of the same name. */
+  readonly #role: string;
 
   private constructor(cluster: ManagementCluster, namespace: string, name: string) {
     this.#cluster = cluster;
     this.#namespace = namespace;
     this.#name = name;
+    this.#role = `${namespace}-${name}`;
   }
 
   /** Creates it without any permission, in a namespace that exists. */
   static async create(cluster: ManagementCluster, namespace: string, name: string): Promise<ServiceAccount> {
     const account = new ServiceAccount(cluster, namespace, name);
     const subject = { kind: 'ServiceAccount', name, namespace };
-    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: account.#role };
     await account.#apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } });
     await account.#apply({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRoleBinding',
-      metadata: { name },
+      metadata: { name: account.#role },
       subjects: [subject],
       roleRef,
     });
@@ -59,7 +47,7 @@ export class ServiceAccount {
     await this.#apply({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
-      metadata: { name: this.#name },
+      metadata: { name: this.#role },
       rules: permissions.map(({ group, resource, verb }) => ({
         apiGroups: [group],
         resources: [resource],
@@ -75,7 +63,7 @@ export class ServiceAccount {
   }
 
   async remove(): Promise<void> {
-    await this.#cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', this.#name]);
+    await this.#cluster.kubectl(['delete', 'clusterrole,clusterrolebinding', this.#role]);
     await this.#cluster.kubectl(['delete', 'serviceaccount', this.#name, '--namespace', this.#namespace]);
   }
 

@@ -2,13 +2,13 @@ import { downBed, upBed } from '../testbed/bed.ts';
 import { findObstacle } from '../testbed/prerequisites.ts';
 import { createReport } from '../testbed/progress.ts';
 import { installHyperShift } from '../testbed/hypershift/install.ts';
-import { E2E_INSTANCE, KEPT_BED } from './bed.ts';
+import { E2E_INSTANCE, enrollCluster, KEPT_BED } from './bed.ts';
 
 const report = createReport((line) => {
   process.stdout.write(`${line}\n`);
 });
 
-/** Jest's global set-up: one bed of two management clusters for all end-to-end suites. */
+/** Jest's global set-up: one bed of two management clusters for all end-to-end suites, Lifeboat enrolled on both. */
 export default async function setUp(): Promise<void> {
   const obstacle = await findObstacle();
   if (obstacle !== undefined) throw new Error(`the end-to-end suites cannot run: ${obstacle}`);
@@ -18,4 +18,5 @@ export default async function setUp(): Promise<void> {
   const [first, second] = bed.clusters;
   await installHyperShift(first);
   if (second !== undefined) await installHyperShift(second, { machineApi: false });
+  for (const cluster of bed.clusters) await enrollCluster(cluster);
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { readdir } from 'node:fs/promises';
 import { waitFor } from '../testbed/waiting.ts';
 import { Workspace } from '../suite/lifeboat.ts';
+import { enrolledKubeconfig } from './bed.ts';
 import { backUp, boundedStore, buildFaultStage, type FaultStage } from './fault-stage.ts';
 import { describeS3Request, faultOn } from './s3-requests.ts';
 import { withTmpfs } from './tmpfs.ts';
@@ -175,9 +176,9 @@ async function workspaceWith(
   store: { readonly store: string; readonly s3?: { endpoint: string; region: string; forcePathStyle: boolean } },
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Workspace> {
-  const { name, kubeconfigPath } = stage.hosted.cluster;
+  const { cluster } = stage.hosted;
   return await Workspace.create(
-    { ...store, managementClusters: { [name]: { kubeconfig: kubeconfigPath } } },
+    { ...store, managementClusters: { [cluster.name]: { kubeconfig: await enrolledKubeconfig(cluster) } } },
     environment,
   );
 }

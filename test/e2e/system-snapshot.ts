@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { requireCommand } from '../testbed/command.ts';
 
 /** What a bed could leave behind on the machine, each as a set of lines that name one thing. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterUnreachableError } from '../../lambdas/domain/errors.ts';
+import { permissionsOf } from '../../lambdas/kube/enrolment-objects.ts';
 import { hypershift } from '../../lambdas/platforms/hypershift/hypershift.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
@@ -11,7 +12,7 @@ import { expectTransient } from './aftermath.ts';
 import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
 import { backUpInProcess } from './in-process.ts';
 import { varyKubeconfig } from './kubeconfig-variants.ts';
-import { permissionsOf, ServiceAccount } from './service-account.ts';
+import { ServiceAccount } from './service-account.ts';
 
 const NAMESPACE = 'throttled-api';
 

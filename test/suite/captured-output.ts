@@ -1,10 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 
 /** Names the file of the running capture, for suites that start programs whose output they read themselves. */
 export const CAPTURE_VARIABLE = 'LIFEBOAT_CAPTURED_OUTPUT';
+
+/** Adds what a program printed to the output that is searched for secrets at the end of the run. */
+export async function capture(text: string): Promise<void> {
+  const file = process.env[CAPTURE_VARIABLE];
+  if (file !== undefined) await appendFile(file, text);
+}
 
 /** Shows what commands print as it comes and keeps it in a file, to be searched afterwards. */
 export class CapturedOutput {

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { CAPTURE_VARIABLE } from './captured-output.ts';
+import { capture } from './captured-output.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /** Longer than any command of the suites takes; a command that hangs must not hang the suite. */
@@ -87,10 +87,4 @@ export async function exitOf(child: ChildProcess): Promise<number> {
       resolve(code ?? -1);
     });
   });
-}
-
-/** Adds what a program printed to the output that is searched for secrets at the end of the run. */
-async function capture(text: string): Promise<void> {
-  const file = process.env[CAPTURE_VARIABLE];
-  if (file !== undefined) await appendFile(file, text);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { z } from 'zod';
+import * as z from 'zod';
 import { cacheDirectory } from './cache.ts';
 import { TestbedError } from './errors.ts';
 import { buildFlags, buildModule, requireGo } from './go-build.ts';

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { binariesSchema } from './binaries.ts';
 import { clusterNetworkSchema } from './network.ts';
 import { processRecordSchema } from './process.ts';

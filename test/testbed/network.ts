@@ -1,6 +1,6 @@
 // How a management cluster is reached: one veth pair into its network namespace, and its pods and Services routed there.
 // Nothing else changes on the host: no bridge, no iptables rule, no forwarding.
-import { z } from 'zod';
+import * as z from 'zod';
 import { requireCommand, runCommand } from './command.ts';
 import { networkCommand } from './enclosure.ts';
 import { TestbedError } from './errors.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { z } from 'zod';
+import * as z from 'zod';
 import { freePorts } from './free-ports.ts';
 import { isRunning, killProcess, processRecordSchema, requireRunning, startDetached, stopProcess } from './process.ts';
 import { waitFor } from './waiting.ts';

@@ -77,6 +77,15 @@ export class KubeApi {
     return this.#call<T>('POST', pathOf(resource, object.metadata.namespace), object);
   }
 
+  /** Creates the object unless one of its name is there, also when somebody else creates it at the same moment. */
+  async ensure(resource: Resource<KubeObject>, object: KubeObject): Promise<void> {
+    try {
+      await this.create(resource, object);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 409)) throw error;
+    }
+  }
+
   async replace<T extends KubeObject>(resource: Resource<T>, object: T): Promise<T> {
     return this.#call<T>('PUT', pathOf(resource, object.metadata.namespace, object.metadata.name), object);
   }

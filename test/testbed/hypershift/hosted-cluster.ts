@@ -251,10 +251,8 @@ export async function createHostedCluster(
   const hosted = new HostedCluster(cluster, plan.namespace, plan.name);
   const objects = planHostedCluster(plan);
   await withApi(cluster.kubeconfig, async (api) => {
-    if ((await api.get(NAMESPACE, undefined, plan.namespace)) === undefined) {
-      const { apiVersion, kind } = NAMESPACE;
-      await api.create(NAMESPACE, { apiVersion, kind, metadata: { name: plan.namespace } });
-    }
+    const { apiVersion, kind } = NAMESPACE;
+    await api.ensure(NAMESPACE, { apiVersion, kind, metadata: { name: plan.namespace } });
     for (const secret of objects.secrets) await api.create(SECRET, secret);
     for (const configMap of objects.configMaps) await api.create(CONFIG_MAP, configMap);
     await api.create(HOSTED_CLUSTER, objects.hostedCluster);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SnapshotMember } from '../../../domain/snapshot-facts.ts';
 import { bytesOf, readBigEndianU64 } from './bytes.ts';
 import { mainRevision } from './revision-key.ts';
