@@ -1,9 +1,11 @@
 // Suites by what they need: unit nothing, workflow the machines' files, stack CDK, contract local servers, e2e the test bed (Linux and root).
+// Without the attribute of an import Jest refuses JSON before long.
+const SWC = { target: 'es2024', parser: { syntax: 'typescript' }, experimental: { keepImportAttributes: true } };
 const suite = (name, extra = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   extensionsToTreatAsEsm: ['.ts'],
-  transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } } }] },
+  transform: { '\\.ts$': ['@swc/jest', { jsc: SWC }] },
   // See there: under jest, Node's own errors are no instances of Error.
   setupFiles: ['<rootDir>/test/core-errors.ts'],
   ...extra,
