@@ -41,7 +41,9 @@ export function loadConfiguration(given: string | undefined, workingDirectory: s
   const parsed = configurationSchema.safeParse(document.toJS() ?? {});
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => describeIssue(issue, document, position));
-    throw new ConfigurationError(problems.join('\n'), { remedy: EXAMPLE });
+    throw new ConfigurationError(problems.join('\n'), {
+      remedy: 'Correct the file there; "lifeboat schema configuration" prints all that may stand in it.',
+    });
   }
   const directory = dirname(file);
   return { file, configuration: parsed.data, resolvePath: (path) => resolve(directory, path) };

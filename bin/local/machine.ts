@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ExecutionError, StateMachine } from 'aws-local-stepfunctions';
 import * as z from 'zod';
+import { LifeboatError, withRemedy } from '../../lambdas/domain/errors.ts';
 import type { Step } from '../../lambdas/step.ts';
 
 const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
@@ -81,6 +82,8 @@ export async function runMachine<Ports>(
       const run = async (event: unknown) => {
         try {
           return asJson(await withinTime(timeoutSeconds, (signal) => step.run(event, portsFor(event, signal))));
+        } catch (error) {
+          throw asTold(error);
         } finally {
           // The engine hands the events of Maps on a microtask at a time, and loses those that come after the end.
           await nextTurn();
@@ -101,8 +104,8 @@ export async function runMachine<Ports>(
   try {
     await result;
   } catch (error) {
-    if (error instanceof ExecutionError && error.cause instanceof Error) throw error.cause;
-    throw error;
+    const failure = error instanceof ExecutionError ? error.cause : error;
+    throw failure instanceof Error && failure.cause instanceof LifeboatError ? failure.cause : (failure ?? error);
   } finally {
     await told;
   }
@@ -129,6 +132,12 @@ async function withinTime<T>(timeoutSeconds: number, work: (signal: AbortSignal)
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What Step Functions would get of a function's error: name and text are all that a machine passes on. */
+function asTold(error: unknown): unknown {
+  if (!(error instanceof LifeboatError)) return error;
+  return Object.assign(new Error(withRemedy(error), { cause: error }), { name: error.name });
 }
 
 /** What Step Functions would get of a function's answer. */

@@ -19,6 +19,11 @@ export abstract class LifeboatError extends Error {
   }
 }
 
+/** What went wrong and what to do next, where one line has to say both. */
+export function withRemedy({ message, remedy }: LifeboatError): string {
+  return remedy === undefined ? message : `${message}. ${remedy}`;
+}
+
 /** The request or its configuration is wrong; trying again changes nothing. */
 export abstract class ValidationError extends LifeboatError {
   readonly kind = 'validation';

@@ -77,8 +77,8 @@ const groupSchema = z.looseObject({ preferredVersion: z.looseObject({ groupVersi
 const versionSchema = z.looseObject({ gitVersion: z.string() });
 
 /**
- * Reads objects of a management cluster, of any kind and exactly as the API serves them, and writes what is ours. Errors of every method:
- * PermissionError (credentials refused, or the RBAC rule that is missing), KubeconfigError (expired client certificate,
+ * Reads objects of a management cluster, of any kind and exactly as the API serves them, and writes what is ours. Errors of
+ * every method: PermissionError (credentials refused, or the RBAC rule that is missing), KubeconfigError (expired client certificate,
  * wrong CA), ClusterUnreachableError (after bounded retries), the signal's reason when it aborts.
  */
 export class KubeApi {

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { policyNamed } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
+import { withRemedy } from '../domain/errors.ts';
 import { selects, selectsManagementCluster } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
@@ -72,7 +73,7 @@ async function listSelected(
       .sort((a, b) => a.controlPlane.localeCompare(b.controlPlane)),
     unreachable: failures.map(({ managementCluster, error }) => ({
       managementCluster,
-      reason: shortReason(error.message),
+      reason: shortReason(withRemedy(error)),
     })),
     credentials: credentials.flat(),
   };

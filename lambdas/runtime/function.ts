@@ -1,4 +1,4 @@
-import { LifeboatError } from '../domain/errors.ts';
+import { LifeboatError, withRemedy } from '../domain/errors.ts';
 import type { Progress, ReportProgress } from '../domain/progress.ts';
 import type { Step } from '../step.ts';
 
@@ -46,11 +46,10 @@ export function lambdaFunction<Input, Output, Ports>(
         close();
       }
     } catch (error) {
-      const { name, message, remedy, frames } = describe(error);
-      console.error({ error: name, message, remedy, frames });
-      const text = shorten(remedy === undefined ? message : `${message}. ${remedy}`);
+      const { name, text, frames } = describe(error);
+      console.error({ error: name, text, frames });
       // Lambda reports the stack as well, which would repeat the text.
-      throw Object.assign(new Error(text), { name, stack: '' });
+      throw Object.assign(new Error(shorten(text)), { name, stack: '' });
     }
   };
 }
@@ -59,16 +58,11 @@ export function lambdaFunction<Input, Output, Ports>(
 const LONGEST_TEXT_BYTES = 2_000;
 
 function describe(error: unknown) {
-  if (error instanceof LifeboatError) return { name: error.name, message: error.message, remedy: error.remedy };
+  if (error instanceof LifeboatError) return { name: error.name, text: withRemedy(error) };
   // The text of an unexpected error could hold anything, a token included; its class and place are enough for a report.
   const { name, stack = '' } = error instanceof Error ? error : new Error('thrown value');
   const frames = stack.split('\n').filter((frame) => frame.startsWith('    at '));
-  return {
-    name,
-    message: `unexpected ${name}: this is a defect in Lifeboat`,
-    remedy: "See the function's log.",
-    frames,
-  };
+  return { name, text: `unexpected ${name}: this is a defect in Lifeboat. See the function's log.`, frames };
 }
 
 function shorten(text: string): string {

@@ -90,6 +90,6 @@ function keyOf(name: string): string {
 function lockedBy(name: string, held: Lease | undefined): LockedError {
   const owner = held === undefined ? 'nobody' : `${held.owner} (${held.purpose}) until ${held.expiresAt}`;
   return new LockedError(`${name} is locked by ${owner}`, {
-    remedy: `Wait for it to end; "lifeboat operations" shows it. A lock whose owner is dead is free when it expires.`,
+    remedy: 'Wait for it to end. A lock whose owner is dead is free when it expires.',
   });
 }

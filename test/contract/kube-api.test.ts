@@ -338,7 +338,7 @@ describe('an API server behind something that interferes', () => {
   it('is not waited for longer than the time limit of an attempt', async () => {
     const front = await startFront(() => true);
     const failure = await failureOf(
-      connect(server.kubeconfig(ADMINISTRATOR, front.port), { attempts: 2, timeoutMilliseconds: 100 }).version(),
+      connect(server.kubeconfig(ADMINISTRATOR, front.port), { attempts: 2, timeoutMilliseconds: 2_000 }).version(),
     );
     expect(failure.message).toMatch(/it did not answer in time/);
     expect(front.paths).toHaveLength(2);

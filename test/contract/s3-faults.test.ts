@@ -26,7 +26,7 @@ const BUCKET = 'faults';
 const PART_BYTES = partSizeBytes();
 const BYTES = patternedBytes(3 * PART_BYTES + 1);
 const PATIENT: Partial<S3Limits> = { firstWaitMilliseconds: 1 };
-const IMPATIENT: Partial<S3Limits> = { ...PATIENT, attempts: 2, attemptMilliseconds: 1_500, idleMilliseconds: 1_500 };
+const IMPATIENT: Partial<S3Limits> = { ...PATIENT, attempts: 2, attemptMilliseconds: 4_000, idleMilliseconds: 4_000 };
 
 let s3: S3Access;
 let direct: S3Store;
