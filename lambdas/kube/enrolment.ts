@@ -43,7 +43,9 @@ async function applyAll(
   objects: readonly KubernetesObject[],
   options: CallOptions,
 ): Promise<AppliedObject[]> {
-  const found = await Promise.all(objects.map((object) => api.get(referenceTo(object), options)));
+  // One after the other: of several refusals the first in order is told, whichever the API server answers first.
+  const found: (KubernetesObject | undefined)[] = [];
+  for (const object of objects) found.push(await api.get(referenceTo(object), options));
   const foreign = objects.filter((object, index) => {
     const before = found[index];
     return before !== undefined && object.kind !== 'Namespace' && !isOurs(before);

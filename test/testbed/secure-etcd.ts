@@ -94,6 +94,9 @@ export class SecureEtcd {
           'quota-backend-bytes': '8589934592',
           // No fsync: the disk of a shared machine must not decide how long a test takes.
           'unsafe-no-fsync': 'true',
+          // Nor may its stolen processor time decide who leads: tests name the member that they disturb.
+          'heartbeat-interval': '500',
+          'election-timeout': '5000',
         };
         const process = await startDetached({
           name: pod,
