@@ -19,7 +19,7 @@ const mayNotImport = (room, ...rooms) => ({
   },
 });
 
-const ABOVE_ROOMS = ['recovery-points', 'policy-runs', 'handlers', 'runtime', 'bin', 'lib'];
+const ABOVE_ROOMS = ['recovery-points', 'operations', 'policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'];
 const ABOVE_DOMAIN = ['store', 'kube', 'platforms', 'datastores', 'events', ...ABOVE_ROOMS];
 
 export default tseslint.config(
@@ -46,6 +46,8 @@ export default tseslint.config(
   mayNotImport('lambdas/datastores', 'platforms', ...ABOVE_ROOMS),
   mayNotImport('lambdas/platforms', 'datastores', 'store', ...ABOVE_ROOMS),
   mayNotImport('lambdas/recovery-points', ...ABOVE_ROOMS.filter((room) => room !== 'recovery-points')),
-  mayNotImport('lambdas/policy-runs', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/operations', 'policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/restores', 'policy-runs', 'handlers', 'runtime', 'bin', 'lib'),
   mayNotImport('lambdas/handlers', 'bin', 'lib'),
 );

@@ -5,8 +5,10 @@ import { discover } from './commands/discover.ts';
 import { enroll, ENROLL_PURPOSES, type EnrollOptions } from './commands/enroll.ts';
 import { exportSnapshot, type ExportOptions } from './commands/export.ts';
 import { list } from './commands/list.ts';
+import { operation, operations } from './commands/operations.ts';
 import { pin } from './commands/pin.ts';
 import { prune, type PruneOptions } from './commands/prune.ts';
+import type { RestoreOptions } from './commands/restore.ts';
 import type { RunOptions } from './commands/run.ts';
 import type { CommandResult } from './commands/result.ts';
 import { schema, SCHEMAS, type SchemaName } from './commands/schema.ts';
@@ -116,6 +118,37 @@ function buildProgram(): Command {
       .action((point: string) => run(program, (ports) => pin(ports, point, pinned)));
   }
   program
+    .command('restore')
+    .description('put the data of a recovery point back in place of those of its control plane')
+    .argument('<control plane>', '<management cluster>/<namespace>/<name>')
+    .option('--point <id>', 'the recovery point to restore')
+    .option('--latest-verified', 'the newest verified one', false)
+    .option('--at <time>', 'the newest verified one at or before a time, e.g. 2026-01-02T03:04:05Z')
+    .option('--dry-run', 'only say what would be done and what would change', false)
+    .option('--yes', 'do not ask', false)
+    .option('--accept-other-uid', 'take a point of a control plane that was there before under this name', false)
+    .option('--resume <operation>', 'go on with a restore that nobody works on any more')
+    .action((controlPlane: string, options: RestoreOptions) =>
+      run(
+        program,
+        async (ports) => {
+          // Only here, for the other commands have no use for the engine.
+          const { restore } = await import('./commands/restore.ts');
+          return await restore(ports, controlPlane, options);
+        },
+        'if the restore had begun, "lifeboat operations" shows it, and "lifeboat restore --resume" goes on with it',
+      ),
+    );
+  program
+    .command('operations')
+    .description('list restores')
+    .action(() => run(program, operations));
+  program
+    .command('operation')
+    .description('show what a restore planned, did and came to')
+    .argument('<operation>', 'its id')
+    .action((id: string) => run(program, (ports) => operation(ports, id)));
+  program
     .command('status')
     .description('show the age of the newest verified recovery point of every control plane')
     .action(() => run(program, status));
@@ -148,9 +181,13 @@ function buildProgram(): Command {
   return program;
 }
 
-async function run(program: Command, command: (ports: Ports) => Promise<CommandResult>): Promise<void> {
+async function run(
+  program: Command,
+  command: (ports: Ports) => Promise<CommandResult>,
+  afterwards = 'what was begun has been undone',
+): Promise<void> {
   const { config } = program.opts<GlobalOptions>();
-  await runInterruptibly(program, 'what was begun has been undone', async (signal) => {
+  await runInterruptibly(program, afterwards, async (signal) => {
     const report = progressPrinter(stderr, () => performance.now());
     const ports = await openPorts(loadConfiguration(config, process.cwd()), report, signal);
     try {

@@ -57,6 +57,7 @@ export interface FunctionOptions {
 export class LifeboatFunction extends Construct {
   readonly function: Function;
   readonly role: Role;
+  readonly reachesClusters: boolean;
 
   constructor(scope: Construct, name: string, surroundings: Surroundings, options: FunctionOptions) {
     super(scope, pascalCase(name));
@@ -73,7 +74,8 @@ export class LifeboatFunction extends Construct {
       resources: [logGroup.logGroupArn],
     });
     store.grant(this.role, options.store ?? {});
-    if (options.kubeconfigs === true) grantKubeconfigs(this.role, configuration);
+    this.reachesClusters = options.kubeconfigs === true;
+    if (this.reachesClusters) grantKubeconfigs(this.role, configuration);
     if (options.publishes === true) {
       permit(this.role, { actions: ['events:PutEvents'], resources: [bus.eventBusArn] });
     }

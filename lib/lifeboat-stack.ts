@@ -14,6 +14,7 @@ import { Network } from './network.ts';
 import { Observability } from './observability.ts';
 import { PolicySchedules } from './policy-schedules.ts';
 import { RecoveryPointBucket } from './recovery-point-bucket.ts';
+import { RestoreControlPlane } from './restore-control-plane.ts';
 
 export interface LifeboatStackOptions {
   readonly configuration: Configuration;
@@ -51,20 +52,26 @@ export class LifeboatStack extends Stack {
       alarms: new Alarms(alarmTopic === undefined ? undefined : Topic.fromTopicArn(this, 'AlarmTopic', alarmTopic)),
       network: deployment.vpc && new Network(this, 'Network', deployment.vpc),
     };
-    const { machine, steps } = new BackUpFleet(this, 'BackUpFleet', surroundings);
+    const fleet = new BackUpFleet(this, 'BackUpFleet', surroundings);
+    const restore = new RestoreControlPlane(this, 'RestoreControlPlane', surroundings, fleet);
+    const { machine } = fleet;
     const { group } = new PolicySchedules(this, 'PolicySchedules', surroundings, machine);
     const { verifier } = new Arrivals(this, 'Arrivals', surroundings);
     new Hooks(this, 'Hooks', surroundings);
-    new Observability(this, 'Observability', surroundings, { machine, group });
+    new Observability(this, 'Observability', surroundings, { machine, restoreMachine: restore.machine, group });
 
     new CfnOutput(this, 'Store', { value: surroundings.store.location, description: '"store" for lifeboat.yaml' });
     new CfnOutput(this, 'EventBus', { value: bus.eventBusArn, description: 'For rules of your own' });
     new CfnOutput(this, 'Machine', { value: machine.stateMachineArn, description: 'Runs policies' });
-    const clusterRoles = [...steps]
-      .filter(([name]) => ['plan-run', 'take-snapshot', 'verify-recovery-point'].includes(name))
-      .map(([, step]) => step.role.roleArn);
+    new CfnOutput(this, 'RestoreMachine', {
+      value: restore.machine.stateMachineArn,
+      description: 'Restores a control plane',
+    });
+    const clusterRoles = [...fleet.steps.values(), ...restore.steps.values(), verifier]
+      .filter((step) => step.reachesClusters)
+      .map((step) => step.role.roleArn);
     new CfnOutput(this, 'ClusterRoles', {
-      value: [...clusterRoles, verifier.role.roleArn].join(','),
+      value: clusterRoles.join(','),
       description: 'Roles that talk to management clusters: for access entries of EKS',
     });
   }

@@ -32,6 +32,7 @@ const MEANINGS: Readonly<Record<Exclude<MetricKey, 'oldestVerifiedAge'>, string>
 
 interface Observed {
   readonly machine: StateMachine;
+  readonly restoreMachine: StateMachine;
   /** Of the policies' schedules. */
   readonly group: IScheduleGroup;
 }
@@ -43,7 +44,7 @@ export class Observability extends Construct {
     this.#scheduleReports(surroundings, observed);
     const policies = Object.keys(surroundings.configuration.policies ?? {});
     for (const policy of policies) this.#addAlarms(policy, surroundings);
-    this.#addDashboard(surroundings, observed.machine);
+    this.#addDashboard(surroundings, observed);
   }
 
   #scheduleReports(surroundings: Surroundings, { group }: Observed): void {
@@ -82,7 +83,7 @@ export class Observability extends Construct {
     }
   }
 
-  #addDashboard({ configuration, deployment, alarms }: Surroundings, machine: StateMachine): void {
+  #addDashboard({ configuration, deployment, alarms }: Surroundings, { machine, restoreMachine }: Observed): void {
     const policies = Object.entries(configuration.policies ?? {});
     const names = policies.map(([name]) => name);
     const counts = (Object.keys(MEANINGS) as (keyof typeof MEANINGS)[]).map((key) =>
@@ -98,12 +99,6 @@ export class Observability extends Construct {
           leftYAxis: { min: 0, label: 'seconds', showUnits: false },
         }),
     );
-    const runs = new GraphWidget({
-      title: 'Runs',
-      width: 12,
-      left: [machine.metricStarted(), machine.metricSucceeded(), machine.metricFailed(), machine.metricTimedOut()],
-      leftYAxis: { min: 0 },
-    });
     const widgets: IWidget[] = [
       new TextWidget({
         markdown: `Recovery points of ${deployment.stackName}. An age below the objective on every line, and no alarm: all is well.`,
@@ -113,10 +108,20 @@ export class Observability extends Construct {
       new AlarmStatusWidget({ title: 'Alarms', alarms: alarms.all, width: 24, height: 6 }),
       ...ages,
       ...counts,
-      runs,
+      executionsGraph('Runs', machine),
+      executionsGraph('Restores', restoreMachine),
     ];
     new Dashboard(this, 'Dashboard', { dashboardName: deployment.stackName, widgets: [widgets] });
   }
+}
+
+function executionsGraph(title: string, machine: StateMachine): GraphWidget {
+  return new GraphWidget({
+    title,
+    width: 12,
+    left: [machine.metricStarted(), machine.metricSucceeded(), machine.metricFailed(), machine.metricTimedOut()],
+    leftYAxis: { min: 0 },
+  });
 }
 
 function graph(title: string, key: MetricKey, policies: readonly string[]): GraphWidget {

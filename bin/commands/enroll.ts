@@ -153,19 +153,21 @@ async function withApi<T>(access: ClusterAccess, work: (api: KubeApi) => Promise
   }
 }
 
-const NOT_EXERCISED = 'derived from what a restore in place will do, not yet exercised by one';
+// Kubernetes has no right to create only certain pods.
+const OF_RESTORE =
+  'whoever may create pods in a namespace can mount every Secret in it: keep this account apart, and its token short';
 
 function printed(managementCluster: string, enrolment: Enrolment, { for: wanted }: EnrollOptions): CommandResult {
   const objects = enrolmentObjects(enrolment);
   const documents = objects.map((object) => {
     const note = object.metadata.name === roleFor('restore').name && object.kind === 'ClusterRole';
-    return `${note ? `# The rules for restore are ${NOT_EXERCISED}.\n` : ''}${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+    return `${note ? `# For restore: ${OF_RESTORE}.\n` : ''}${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`;
   });
   const head = [
     `# The least that "${wanted}" needs on ${managementCluster}. Nothing was written.`,
     `# Make it, and a kubeconfig: lifeboat enroll ${managementCluster} --for ${wanted} --apply`,
   ];
-  const notes = wanted === 'backup' ? [] : [`the rules for restore are ${NOT_EXERCISED}`];
+  const notes = wanted === 'backup' ? [] : [OF_RESTORE];
   return {
     json: { managementCluster, objects, notes },
     text: `${head.join('\n')}\n${documents.join('---\n').trimEnd()}`,
@@ -210,7 +212,7 @@ function enrolled(result: Enrolled): CommandResult {
     text: [
       ...applied.map(({ kind, name, outcome }) => `${kind} ${name}: ${describeOutcome(outcome)}`),
       `token of ServiceAccount ${namespace}/${account}: ends ${endsAt}${shortened ? `, the API server granted ${describeSeconds(minted.grantedSeconds)} of ${options.tokenDays} days` : ''}`,
-      ...(options.for === 'backup' ? [] : [`note: the rules for restore are ${NOT_EXERCISED}`]),
+      ...(options.for === 'backup' ? [] : [`note: ${OF_RESTORE}`]),
       describeEffect(missing),
       '',
       'In lifeboat.yaml:',

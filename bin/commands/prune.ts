@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { formatControlPlaneName, type ControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
-import { controlPlaneLock } from '../../lambdas/domain/policy-run.ts';
+import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
 import { policyNamed } from '../../lambdas/domain/configuration.ts';
-import { LEASE_MILLISECONDS } from '../../lambdas/policy-runs/lock.ts';
+import { LEASE_MILLISECONDS } from '../../lambdas/operations/lock.ts';
 import { applyRetention, type RetentionReport, type RetentionRequest } from '../../lambdas/policy-runs/retain.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';

@@ -44,8 +44,10 @@ export type MachineEvent =
   ReturnType<StateMachine['run']>['eventLogs'] extends AsyncGenerator<infer Event> ? Event : never;
 
 export interface MachineOptions {
-  /** In place of what each Retry of the machine says. */
-  readonly retryPauseMilliseconds?: number;
+  /** In place of what each Retry and Wait of the machine says. */
+  readonly pauseMilliseconds?: number;
+  /** Ends the execution where it is: no Catch and no other state follows. */
+  readonly signal?: AbortSignal;
   readonly onEvent?: (event: MachineEvent) => void;
 }
 
@@ -73,15 +75,18 @@ export async function runMachine<Ports>(
   input: object,
   steps: Steps<Ports>,
   portsFor: (input: unknown, signal: AbortSignal) => Ports,
-  { retryPauseMilliseconds, onEvent }: MachineOptions = {},
+  { pauseMilliseconds, signal: ended, onEvent }: MachineOptions = {},
 ): Promise<void> {
+  const underWay = new Set<Promise<unknown>>();
   const handlers = Object.fromEntries(
     [...tasksOf(machine)].map(({ state, functionName, timeoutSeconds }) => {
       const step = steps[functionName];
       if (step === undefined) throw new Error(`state "${state}" has no step ${functionName}`);
       const run = async (event: unknown) => {
         try {
-          return asJson(await withinTime(timeoutSeconds, (signal) => step.run(event, portsFor(event, signal))));
+          const work = withinTime(timeoutSeconds, (signal) => step.run(event, portsFor(event, signal)));
+          underWay.add(work);
+          return asJson(await work.finally(() => underWay.delete(work)));
         } catch (error) {
           throw asTold(error);
         } finally {
@@ -93,20 +98,31 @@ export async function runMachine<Ports>(
     }),
   );
   const local = new StateMachine(machine as never, { validationOptions: { noValidate: true } });
-  const pauses = Object.keys(handlers).map((state) => [state, retryPauseMilliseconds] as const);
-  const { result, eventLogs } = local.run(input as never, {
+  const pausesOf = (states: readonly string[]) =>
+    Object.fromEntries(states.map((state) => [state, pauseMilliseconds] as const)) as never;
+  const { result, abort, eventLogs } = local.run(input as never, {
     overrides: {
       taskResourceLocalHandlers: handlers as never,
-      ...(retryPauseMilliseconds !== undefined && { retryIntervalOverrides: Object.fromEntries(pauses) as never }),
+      ...(pauseMilliseconds !== undefined && {
+        retryIntervalOverrides: pausesOf(Object.keys(handlers)),
+        waitTimeOverrides: pausesOf([...waitsOf(machine)]),
+      }),
     },
   });
+  ended?.addEventListener('abort', abort, { once: true });
   const told = onEvent === undefined ? undefined : tell(eventLogs, onEvent);
   try {
     await result;
   } catch (error) {
+    if (ended?.aborted === true) {
+      // What a step had begun is undone by itself, when it hears of the end.
+      await Promise.allSettled(underWay);
+      throw ended.reason;
+    }
     const failure = error instanceof ExecutionError ? error.cause : error;
     throw failure instanceof Error && failure.cause instanceof LifeboatError ? failure.cause : (failure ?? error);
   } finally {
+    ended?.removeEventListener('abort', abort);
     await told;
   }
 }
@@ -143,6 +159,11 @@ function asTold(error: unknown): unknown {
 /** What Step Functions would get of a function's answer. */
 function asJson(answer: unknown): unknown {
   return JSON.parse(JSON.stringify(answer ?? null)) as unknown;
+}
+
+/** The names of all states that only wait. */
+function* waitsOf(machine: Machine): Generator<string> {
+  for (const [state, { Type }] of Object.entries(machine.States)) if (Type === 'Wait') yield state;
 }
 
 /** Every Task, those inside Maps and Parallels included. */

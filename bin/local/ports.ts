@@ -4,7 +4,7 @@ import type { ReportProgress } from '../../lambdas/domain/progress.ts';
 import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
 import { openConnections } from '../../lambdas/kube/connections.ts';
 import type { LifeboatEvent } from '../../lambdas/domain/events.ts';
-import type { ClusterRunPorts } from '../../lambdas/policy-runs/ports.ts';
+import type { ClusterRunPorts } from '../../lambdas/operations/ports.ts';
 import { Catalogue, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
 import { Journal } from '../../lambdas/store/journal.ts';
 import { Locks } from '../../lambdas/store/locks.ts';

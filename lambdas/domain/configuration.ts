@@ -55,6 +55,16 @@ export const configurationSchema = z
       .describe('The clusters whose pods run control planes, by a name of your choice.'),
     policies: z.record(policyNameSchema, policySchema).optional().describe('What is backed up when, by name.'),
     hooks: z.array(hookSchema).optional().describe('Told of all events, of every policy.'),
+    restore: z
+      .strictObject({
+        helperImage: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('Of the pods that receive and move data: any with a POSIX shell. Default: curlimages/curl.'),
+      })
+      .optional()
+      .describe('How restores are done.'),
     aws: deploymentSchema.optional().describe('How the application is deployed to AWS.'),
   })
   .meta({ title: 'lifeboat.yaml', description: 'Configuration of Lifeboat.' });

@@ -70,6 +70,11 @@ export class NoUsableMemberError extends ValidationError {
   override readonly name = 'NoUsableMemberError';
 }
 
+/** A recovery point may not be restored there: said before anything is touched. */
+export class RestoreRefusedError extends ValidationError {
+  override readonly name = 'RestoreRefusedError';
+}
+
 /** The API server did not answer, answered 429 or 5xx, or the connection broke. */
 export class ClusterUnreachableError extends TransientError {
   override readonly name = 'ClusterUnreachableError';
@@ -106,6 +111,10 @@ export class ConflictError extends InvariantError {
 /** Bytes are not what they must be: a hash, a size, a page or a proof does not agree. */
 export class CorruptSnapshotError extends InvariantError {
   override readonly name = 'CorruptSnapshotError';
+}
+/** A check that must pass before the next step of an operation did not, or not in time. */
+export class GateError extends InvariantError {
+  override readonly name = 'GateError';
 }
 /** The object is under a retention lock. */
 export class RetentionLockedError extends InvariantError {

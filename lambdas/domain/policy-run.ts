@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { ConfigurationError } from './errors.ts';
 import { PLATFORMS } from './control-plane.ts';
+import { lockedSchema } from './operation.ts';
 
 /**
  * What passes between the steps of `back-up-fleet`. Step N+1's input is built from step N's output, and a test walks the
@@ -64,17 +65,13 @@ export const pageSchema = runSchema.extend({
 
 /** One control plane in one run. */
 export const itemSchema = runSchema.extend(plannedControlPlaneSchema.shape);
-export type RunItem = z.infer<typeof itemSchema>;
 
-export const lockedSchema = z.object({ token: z.int().positive() });
 export const lockedItemSchema = itemSchema.extend({ lock: lockedSchema });
 
 export const takenSchema = z.object({ id: z.string() });
 export const takenItemSchema = lockedItemSchema.extend({ point: takenSchema });
 
 export const verifiedSchema = z.object({ verdict: z.enum(['verified', 'stored', 'refused']) });
-
-export const releasedSchema = z.null();
 
 export const retainedSchema = z.object({
   kept: count,
@@ -144,11 +141,6 @@ export function parseSlot(text: string): string {
     throw new ConfigurationError(`"${text}" is not a time`, { remedy: 'Write it as 2026-01-02T03:04:05Z.' });
   }
   return time.toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-/** The lock that operations on a control plane take. */
-export function controlPlaneLock(controlPlane: string): string {
-  return `control-planes/${controlPlane}`;
 }
 
 /** Cuts a failure's text to what an outcome may carry. */

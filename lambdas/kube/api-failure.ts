@@ -18,7 +18,7 @@ export interface ApiCall {
 }
 
 /** `get secrets "etcd-client-tls" in namespace "clusters-prod"`. */
-function describeCall({ verbs, resource, namespace, name }: ApiCall): string {
+export function describeCall({ verbs, resource, namespace, name }: ApiCall): string {
   const object = name === undefined ? resource : `${resource} "${name}"`;
   return `${verbs.join(' and ')} ${object}${namespace === undefined ? '' : ` in namespace "${namespace}"`}`;
 }
@@ -47,14 +47,19 @@ export function errorForStatus(status: number, call: ApiCall, access: ClusterAcc
   if (status === 403) {
     return new PermissionError(`the user in ${access.source} may not ${what}`, { remedy: missingRule(call) });
   }
-  if (status === 408 || status === 429 || status >= 500) {
-    const why = status === 429 ? 'the API server is throttling (429)' : `the API server answered ${status}`;
+  if (status === 408 || status === 409 || status === 429 || status >= 500) {
+    const why = TRANSIENT[status] ?? `the API server answered ${status}`;
     return new ClusterUnreachableError(`could not ${what}: ${why}`, {
       remedy: 'Look at the health of the management cluster, then try again.',
     });
   }
   return notAnApiServer(access, `it answered ${status} to "${describeCall(call)}"`);
 }
+
+const TRANSIENT: Readonly<Record<number, string>> = {
+  409: 'somebody else was changing it at the same moment (409)',
+  429: 'the API server is throttling (429)',
+};
 
 function remedyForRefusal(credentials: ClusterCredentials): string {
   switch (credentials.kind) {

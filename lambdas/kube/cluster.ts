@@ -2,17 +2,20 @@ import type { Duplex } from 'node:stream';
 import { credentialsEndAt } from './cluster-access.ts';
 import { KubeApi } from './kube-api.ts';
 import type { ClusterAccesses } from './management-cluster-access.ts';
+import { openPodAttach, type AttachOptions, type AttachTarget, type PodAttach } from './pod-attach.ts';
 import { openPodTunnel, type PodTarget, type TunnelOptions } from './pod-tunnel.ts';
 import { readRenewableAccess, withRenewal } from './renewable-access.ts';
 
-/** One management cluster: its API, and tunnels to its pods. */
+/** One management cluster: its API, and ways to its pods. */
 export interface Cluster {
   readonly name: string;
   readonly api: KubeApi;
   /** null when the credentials do not say. */
   readonly credentialsEndAt: Date | null;
   openTunnel(target: PodTarget, options?: TunnelOptions): Promise<Duplex>;
-  /** Closes the API's connections; tunnels end with whoever opened them. */
+  /** The standard input of a running container. */
+  attach(target: AttachTarget, options?: AttachOptions): Promise<PodAttach>;
+  /** Closes the API's connections; tunnels and attachments end with whoever opened them. */
   close(): void;
 }
 
@@ -30,6 +33,7 @@ export async function connectCluster(accesses: ClusterAccesses, name: string): P
       return credentialsEndAt(access.current);
     },
     openTunnel: (target, options) => withRenewal(access, (current) => openPodTunnel(current, target, options)),
+    attach: (target, options) => withRenewal(access, (current) => openPodAttach(current, target, options)),
     close: () => {
       api.close();
     },

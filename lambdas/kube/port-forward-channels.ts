@@ -1,4 +1,3 @@
-const DATA_CHANNEL = 0;
 const ERROR_CHANNEL = 1;
 const PREAMBLE_BYTES = 2;
 
@@ -38,12 +37,4 @@ export class PortForwardChannels {
     this.#preambleLeft[channel] = left - preamble.length;
     return { channel: channel === ERROR_CHANNEL ? 'error' : 'data', payload: message.subarray(1 + preamble.length) };
   }
-}
-
-/** A message for the server with a part of the data. */
-export function dataMessage(payload: Uint8Array): Buffer {
-  const message = Buffer.allocUnsafe(1 + payload.length);
-  message[0] = DATA_CHANNEL;
-  message.set(payload, 1);
-  return message;
 }

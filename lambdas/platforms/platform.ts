@@ -1,6 +1,8 @@
 import type { ControlPlaneName, PlatformName } from '../domain/control-plane.ts';
-import type { EtcdWorkload } from '../domain/etcd-workload.ts';
+import type { RestoreTarget } from '../domain/restore-target.ts';
+import type { EtcdClientTls, EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { Secret } from '../domain/secret.ts';
 import type { PolicyRule } from '../kube/enrolment-objects.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 
@@ -24,8 +26,18 @@ export interface DescribedControlPlane {
   readonly warnings: readonly string[];
 }
 
+/** The API server of a control plane, as it is reached through one of its pods. */
+export interface HostedApi {
+  readonly namespace: string;
+  /** Those that are ready; none while the API is away. */
+  readonly pods: readonly string[];
+  readonly port: number;
+  /** Of its administrator. */
+  readonly kubeconfig: Secret;
+}
+
 /**
- * One platform: it knows what its control planes are made of and changes nothing.
+ * One platform: it knows what its control planes are made of, and how they are paused.
  * Errors of every method: those of {@link KubeApi}, and as each says.
  */
 export interface Platform {
@@ -40,4 +52,18 @@ export interface Platform {
   describe(api: KubeApi, name: ControlPlaneName): Promise<DescribedControlPlane>;
   /** Every object that a restore can't live without; IdentityIncompleteError names all that are referenced and missing. */
   captureIdentity(api: KubeApi, name: ControlPlaneName): Promise<KubernetesObject[]>;
+  /**
+   * What a restore in place works on; it also stands while the API servers and the datastore are at zero. NotFoundError as of
+   * `describe`, RestoreRefusedError when it can't be restored as it is now, e.g. because a volume is missing.
+   */
+  restoreTarget(api: KubeApi, name: ControlPlaneName): Promise<RestoreTarget>;
+  /** What lets a client into the control plane's etcds, also while they have no pods. IdentityIncompleteError when it is missing. */
+  etcdTls(api: KubeApi, name: ControlPlaneName): Promise<EtcdClientTls>;
+  /** NotFoundError while the control plane has no administrator's kubeconfig yet. */
+  hostedApi(api: KubeApi, name: ControlPlaneName): Promise<HostedApi>;
+  /**
+   * Sets how long the platform's own reconcilers leave the control plane alone (`true`, or a time in RFC 3339), and returns when
+   * they know; null takes the pause away. Safe to repeat. GateError when they do not hear of it in time.
+   */
+  setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
 }

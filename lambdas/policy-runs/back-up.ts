@@ -7,8 +7,8 @@ import { platforms } from '../platforms/registry.ts';
 import { announceVerdict } from '../recovery-points/announce.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
 import { verifyRecoveryPoint } from '../recovery-points/verify.ts';
-import { keepLock } from './lock.ts';
-import type { ClusterRunPorts } from './ports.ts';
+import { keepLock } from '../operations/lock.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 

@@ -14,7 +14,7 @@ import {
   type RunInput,
 } from '../domain/policy-run.ts';
 import { discoverAll } from '../platforms/discover.ts';
-import type { ClusterRunPorts } from './ports.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
 import { readPlan, storedPlanSchema, type StoredPlan } from './stored-plan.ts';
 
 /**

@@ -14,10 +14,10 @@ import {
   type RunResult,
 } from '../domain/policy-run.ts';
 import { changeJson } from '../store/stored-json.ts';
+import { readReason } from '../operations/reason.ts';
 import { readPlan } from './stored-plan.ts';
-import type { PublishingRunPorts, RunPorts } from './ports.ts';
+import type { PublishingRunPorts, RunPorts } from '../operations/ports.ts';
 
-const lambdaErrorSchema = z.object({ errorMessage: z.string() });
 const recordedPageSchema = z.strictObject({ outcomes: z.array(outcomeSchema) });
 
 /** Keeps what became of the control planes of a page, and gives only their counts to the machine. */
@@ -83,13 +83,4 @@ function count(outcomes: readonly Outcome[]): Counts {
 
 function pageName(page: number): string {
   return `steps/record-page/${page}`;
-}
-
-/** Lambda's own JSON around an error's text, or the text itself where a machine runs without Lambda. */
-function readReason(cause: string): string {
-  try {
-    return lambdaErrorSchema.parse(JSON.parse(cause)).errorMessage;
-  } catch {
-    return cause;
-  }
 }

@@ -2,14 +2,15 @@ import type * as z from 'zod';
 import { policyNamed } from '../domain/configuration.ts';
 import { formatControlPlaneName, parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { RetentionLockedError } from '../domain/errors.ts';
-import { controlPlaneLock, type lockedItemSchema, type retainedSchema } from '../domain/policy-run.ts';
+import { controlPlaneLock } from '../domain/operation.ts';
+import type { lockedItemSchema, retainedSchema } from '../domain/policy-run.ts';
 import type { RetentionRules } from '../domain/policy.ts';
 import { manifestKey, pinKey, recoveryPointPrefix } from '../domain/recovery-point.ts';
 import { decideRetention, describeLock, type RetentionDecision, type RetentionLock } from '../domain/retention.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { keepLock } from './lock.ts';
-import type { RunPorts } from './ports.ts';
+import { keepLock } from '../operations/lock.ts';
+import type { RunPorts } from '../operations/ports.ts';
 import { isOwnFile, sweepLeftovers, type Leftover } from './sweep.ts';
 
 /** A mistaken rule must not empty a store in one night. */

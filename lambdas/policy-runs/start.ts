@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { policyNamed } from '../domain/configuration.ts';
 import { parseSlot, partName, runId, type NextPart, type RunInput } from '../domain/policy-run.ts';
 import type { Executions } from '../aws/executions.ts';
-import type { RunPorts } from './ports.ts';
+import type { RunPorts } from '../operations/ports.ts';
 
 export interface StartPorts extends Pick<RunPorts, 'configuration'> {
   readonly executions: Executions;

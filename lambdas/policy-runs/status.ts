@@ -1,12 +1,13 @@
 import pLimit from 'p-limit';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { parseDuration } from '../domain/duration.ts';
-import { controlPlaneLock, lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
+import { controlPlaneLock } from '../domain/operation.ts';
+import { lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
 import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import { findJson } from '../store/stored-json.ts';
 import { readPlan } from './stored-plan.ts';
-import type { RunPorts } from './ports.ts';
+import type { RunPorts } from '../operations/ports.ts';
 
 /** Requests to the store at once. */
 const REQUESTS_AT_ONCE = 32;

@@ -8,7 +8,7 @@ import {
   type pageInputSchema,
   type pageSchema,
 } from '../domain/policy-run.ts';
-import type { RunPorts } from './ports.ts';
+import type { RunPorts } from '../operations/ports.ts';
 
 /** `operations/<run>/plan.json`: which control planes a run backs up, fixed when it begins. */
 export const storedPlanSchema = runSchema.extend({

@@ -20,6 +20,7 @@ import {
 import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
 import type { Platform } from '../platforms/platform.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
+import { identityName } from './identity.ts';
 import { inspectSnapshot } from './inspect.ts';
 import type { PutOptions } from '../store/object-store.ts';
 import type { TakePorts } from './ports.ts';
@@ -144,7 +145,7 @@ async function storeIdentity(
     sizeBytes: content.length,
     storedBytes: packed.length,
     sha256: createHash('sha256').update(content).digest('hex'),
-    objects: objects.map(({ kind, metadata: { namespace, name } }) => `${kind} ${namespace ?? ''}/${name}`),
+    objects: objects.map(identityName),
   };
 }
 

@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError, NotFoundError } from '../domain/errors.ts';
 import { PhaseTimer } from '../domain/progress.ts';
@@ -7,18 +6,12 @@ import type { Cluster } from '../kube/cluster.ts';
 import { platforms } from '../platforms/registry.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { inspectSnapshot } from './inspect.ts';
+import { identityName, readIdentity } from './identity.ts';
 import { identityObject, snapshotObject } from './layout.ts';
 import type { RecoveryPointPorts } from './ports.ts';
-import { unpackToBuffer } from './unpack.ts';
 
 /** The name under which the identity's proof stands beside those of the datastores. */
 const IDENTITY = 'identity';
-
-const identitySchema = z.object({
-  items: z.array(
-    z.object({ kind: z.string(), metadata: z.object({ namespace: z.string().optional(), name: z.string() }) }),
-  ),
-});
 
 /**
  * Reads a recovery point back from the store, walks every page, compares it with its manifest, asks the live members when
@@ -73,20 +66,13 @@ async function verifyDatastore(
   return (await inspectSnapshot({ datastore, object, recorded, askMembers }, timer, ports)).proofs;
 }
 
-async function verifyIdentity(
-  { address, manifest }: CataloguedPoint,
-  timer: PhaseTimer,
-  ports: RecoveryPointPorts,
-): Promise<Proof[]> {
+async function verifyIdentity(point: CataloguedPoint, timer: PhaseTimer, ports: RecoveryPointPorts): Promise<Proof[]> {
+  const { address, manifest } = point;
   const object = identityObject(address, manifest);
   const objects = await timer.run(
     'identity',
     'objects',
-    async () => {
-      const content = JSON.parse((await unpackToBuffer(ports.store, object)).toString()) as unknown;
-      const { items } = identitySchema.parse(content);
-      return items.map(({ kind, metadata: { namespace, name } }) => `${kind} ${namespace ?? ''}/${name}`);
-    },
+    async () => (await readIdentity(point, ports.store)).map(identityName),
     (found) => `${found.length} objects`,
   );
   if (objects.join() !== manifest.identity.objects.join()) {

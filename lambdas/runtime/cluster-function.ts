@@ -2,7 +2,7 @@ import type { Configuration } from '../domain/configuration.ts';
 import { cachedKubeconfigs } from '../kube/cached-kubeconfigs.ts';
 import { openConnections } from '../kube/connections.ts';
 import type { ClusterAccesses } from '../kube/management-cluster-access.ts';
-import type { ClusterRunPorts } from '../policy-runs/ports.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { Step } from '../step.ts';
 import { deployedAccesses } from './cluster-accesses.ts';
 import { lambdaFunction, type Invocation, type LambdaFunction, type OpenPorts } from './function.ts';

@@ -1,5 +1,5 @@
 import type { Events } from '../events/events.ts';
-import type { PublishingRunPorts } from '../policy-runs/ports.ts';
+import type { PublishingRunPorts } from '../operations/ports.ts';
 import type { Step } from '../step.ts';
 import { requiredVariable } from './environment.ts';
 import { lambdaFunction, type Invocation, type LambdaFunction } from './function.ts';

@@ -1,5 +1,5 @@
 import type { Configuration } from '../domain/configuration.ts';
-import type { RunPorts } from '../policy-runs/ports.ts';
+import type { RunPorts } from '../operations/ports.ts';
 import { Catalogue } from '../store/catalogue.ts';
 import { Journal } from '../store/journal.ts';
 import { Locks } from '../store/locks.ts';

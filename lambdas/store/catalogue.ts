@@ -76,12 +76,18 @@ export class Catalogue {
     return newest;
   }
 
-  /** The newest verified recovery point of a control plane; older ones are not read. A point that can't be read is passed over. */
-  async newestVerified(controlPlane: ControlPlaneName): Promise<CataloguedPoint | undefined> {
+  /**
+   * The newest verified recovery point of a control plane among those that `counts` lets in; older ones are not read. A point
+   * that can't be read is passed over.
+   */
+  async newestVerified(
+    controlPlane: ControlPlaneName,
+    counts: (manifest: Manifest) => boolean = () => true,
+  ): Promise<CataloguedPoint | undefined> {
     const listed = await Array.fromAsync(this.#listAddresses(controlPlane));
     for (const candidate of listed.sort((a, b) => b.address.id.localeCompare(a.address.id))) {
       const point = await this.#loadOrExplain(candidate);
-      if ('manifest' in point && point.verdict === 'verified') return point;
+      if ('manifest' in point && point.verdict === 'verified' && counts(point.manifest)) return point;
     }
     return undefined;
   }

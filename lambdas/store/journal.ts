@@ -3,6 +3,14 @@ import { ConflictError } from '../domain/errors.ts';
 import type { ObjectStore } from './object-store.ts';
 import { encodeJson, findJson, readJson } from './stored-json.ts';
 
+const ROOT = 'operations/';
+
+/** A document of an operation, e.g. `plan` or `steps/swap-data`. */
+export interface RecordedDocument {
+  readonly name: string;
+  readonly writtenAt: Date;
+}
+
 /** What an operation planned, did and found: `operations/<id>/…`. Written once each, never rewritten. */
 export class Journal {
   readonly #store: ObjectStore;
@@ -22,7 +30,7 @@ export class Journal {
 
   /** Records a document of an operation, and gives the one that stands there: this one, or what was there before. */
   async record<T>(operation: string, name: string, schema: z.ZodType<T>, document: T): Promise<T> {
-    const key = keyOf(operation, name);
+    const key = operationKey(operation, name);
     try {
       await this.#store.put(key, encodeJson(schema.parse(document)), { ifAbsent: true });
       return document;
@@ -32,12 +40,30 @@ export class Journal {
     }
   }
 
+  /** Every operation that has recorded anything, in order of names. */
+  async operations(): Promise<string[]> {
+    const found = new Set<string>();
+    for await (const { key } of this.#store.list(ROOT)) found.add(key.slice(ROOT.length).split('/', 1)[0] ?? '');
+    return [...found];
+  }
+
+  /** What an operation has recorded, in the order of its writing. */
+  async documents(operation: string): Promise<RecordedDocument[]> {
+    const root = `${ROOT}${operation}/`;
+    const found: RecordedDocument[] = [];
+    for await (const { key, modifiedAt } of this.#store.list(root)) {
+      found.push({ name: key.slice(root.length).replace(/\.json$/, ''), writtenAt: modifiedAt });
+    }
+    return found.sort((a, b) => a.writtenAt.getTime() - b.writtenAt.getTime());
+  }
+
   /** undefined when nothing was recorded under this name. */
   async read<T>(operation: string, name: string, schema: z.ZodType<T>): Promise<T | undefined> {
-    return await findJson(this.#store, keyOf(operation, name), schema);
+    return await findJson(this.#store, operationKey(operation, name), schema);
   }
 }
 
-function keyOf(operation: string, name: string): string {
-  return `operations/${operation}/${name}.json`;
+/** Where a document of an operation lies. */
+export function operationKey(operation: string, name: string): string {
+  return `${ROOT}${operation}/${name}.json`;
 }

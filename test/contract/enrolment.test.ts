@@ -103,7 +103,7 @@ describe('what enroll prints', () => {
       );
       const rules = objects.filter(({ kind }) => kind === 'ClusterRole').flatMap((role) => role.rules);
       expect(namesOf(permissionsOf(rules))).toEqual(namesOf(permissionsOf(rulesFor(purpose))));
-      expect(stdout.includes('not yet exercised')).toBe(purpose === 'restore');
+      expect(stdout.includes('can mount every Secret')).toBe(purpose === 'restore');
     },
   );
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer as createHttpsServer, request as httpsRequest } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
@@ -8,23 +8,24 @@ import {
   KubeconfigError,
   NotFoundError,
   PermissionError,
-  type LifeboatError,
 } from '../../lambdas/domain/errors.ts';
 import { Secret } from '../../lambdas/domain/secret.ts';
-import { KubeApi, type KubeApiOptions } from '../../lambdas/kube/kube-api.ts';
+import type { KubeApi, KubeApiOptions } from '../../lambdas/kube/kube-api.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
 import { ApiServer } from '../testbed/api-server.ts';
 import { createAuthority, issueCertificate } from '../testbed/certificates.ts';
 import { freePorts } from '../testbed/free-ports.ts';
+import { ADMINISTRATOR, ApiClients, SOURCE } from './api-clients.ts';
+import type { ApiFront, Interference } from './api-front.ts';
+import { failureOf } from './failure-of.ts';
 
 jest.setTimeout(120_000);
 
-const ADMINISTRATOR = { commonName: 'administrator', organizations: ['system:masters'] };
 const SECRET = { apiVersion: 'v1', kind: 'Secret', namespace: 'clusters', name: 'pull-secret' };
 const CRD = 'apiextensions.k8s.io/v1';
 
 let server: ApiServer;
-const apis: KubeApi[] = [];
+const clients = new ApiClients();
 beforeAll(async () => {
   server = await ApiServer.start();
   await server.kubectl(['create', 'namespace', 'clusters']);
@@ -41,27 +42,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.stop();
 });
-afterEach(() => {
-  for (const api of apis.splice(0)) api.close();
-});
+afterEach(() => clients.end());
 
 function connect(kubeconfig = server.kubeconfig(ADMINISTRATOR), options: KubeApiOptions = {}): KubeApi {
-  const api = new KubeApi(parseKubeconfig(kubeconfig, 'mgmt-a.kubeconfig'), { firstWaitMilliseconds: 10, ...options });
-  apis.push(api);
-  return api;
-}
-
-async function failureOf(work: Promise<unknown>): Promise<LifeboatError> {
-  return work.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error: unknown) => error as LifeboatError,
-  );
+  return clients.connect(kubeconfig, options);
 }
 
 describe('the API of a real kube-apiserver', () => {
   it('tells its version', async () => {
     const { gitVersion } = JSON.parse(await server.kubectl(['get', '--raw', '/version'])) as { gitVersion: string };
     expect(await connect().version()).toBe(gitVersion);
+  });
+
+  it('is ready', async () => {
+    expect(await connect().readyz()).toBe(true);
   });
 
   it('gives an object as it is served, and undefined for one that is not there', async () => {
@@ -186,12 +180,11 @@ describe('what the API server refuses', () => {
   });
 
   it('are credentials that it does not know: a token', async () => {
-    const access = parseKubeconfig(server.kubeconfig(ADMINISTRATOR), 'mgmt-a.kubeconfig');
-    const api = new KubeApi({
+    const access = parseKubeconfig(server.kubeconfig(ADMINISTRATOR), SOURCE);
+    const api = clients.connectWith({
       ...access,
       credentials: { kind: 'token', token: new Secret('planted-token-0123456789') },
     });
-    apis.push(api);
     const failure = await failureOf(api.get(SECRET));
     expect(failure).toBeInstanceOf(PermissionError);
     expect(failure.message).toMatch(/did not accept the credentials in mgmt-a\.kubeconfig/);
@@ -223,13 +216,18 @@ describe('an API server that can not be reached', () => {
     );
   });
 
+  it('is not called "not ready"', async () => {
+    const [port] = await freePorts(1);
+    const asking = connect(server.kubeconfig(ADMINISTRATOR, port), { attempts: 1 }).readyz();
+    await expect(asking).rejects.toBeInstanceOf(ClusterUnreachableError);
+  });
+
   it('is a wrong CA, said as such', async () => {
     const access = {
-      ...parseKubeconfig(server.kubeconfig(ADMINISTRATOR), 'mgmt-a.kubeconfig'),
+      ...parseKubeconfig(server.kubeconfig(ADMINISTRATOR), SOURCE),
       ca: createAuthority('other').certificate,
     };
-    const api = new KubeApi(access);
-    apis.push(api);
+    const api = clients.connectWith(access);
     const failure = await failureOf(api.version());
     expect(failure).toBeInstanceOf(KubeconfigError);
     expect(failure.message).toMatch(/the CA in mgmt-a\.kubeconfig does not match the API server/);
@@ -254,54 +252,8 @@ describe('an API server that can not be reached', () => {
 });
 
 describe('an API server behind something that interferes', () => {
-  interface Front {
-    readonly port: number;
-    readonly paths: string[];
-    readonly connections: () => number;
-  }
-  const fronts: (() => Promise<void>)[] = [];
-  afterEach(async () => {
-    await Promise.all(fronts.splice(0).map((stop) => stop()));
-  });
-
-  /** Ends TLS and passes requests on with an administrator's certificate, unless `interfere` answers them itself. */
-  async function startFront(
-    interfere: (request: IncomingMessage, response: ServerResponse) => boolean,
-  ): Promise<Front> {
-    const own = issueCertificate(server.authority, { commonName: 'front', ipAddresses: ['127.0.0.1'] });
-    const client = issueCertificate(server.authority, ADMINISTRATOR);
-    const paths: string[] = [];
-    let connections = 0;
-    const front = createHttpsServer({ cert: own.certificate, key: own.key }, (request, response) => {
-      paths.push(request.url ?? '');
-      if (interfere(request, response)) return;
-      const { url: path = '', headers } = request;
-      httpsRequest(
-        {
-          host: '127.0.0.1',
-          port: server.port,
-          path,
-          headers,
-          ca: server.authority.certificate,
-          cert: client.certificate,
-          key: client.key,
-        },
-        (answer) => {
-          response.writeHead(answer.statusCode ?? 502, answer.headers);
-          answer.pipe(response);
-        },
-      ).end();
-    });
-    front.on('secureConnection', () => (connections += 1));
-    front.listen(0, '127.0.0.1');
-    await once(front, 'listening');
-    fronts.push(async () => {
-      front.closeAllConnections();
-      front.close();
-      await once(front, 'close');
-    });
-    return { port: (front.address() as AddressInfo).port, paths, connections: () => connections };
-  }
+  const startFront = (answer: NonNullable<Interference['answer']>): Promise<ApiFront> =>
+    clients.startFront(server, { answer });
 
   it.each([
     ['429 with Retry-After', (response: ServerResponse) => response.writeHead(429, { 'retry-after': '0' }).end('{}')],
@@ -374,6 +326,21 @@ describe('an API server behind something that interferes', () => {
     const front = await startFront((_, response) => Boolean(response.writeHead(200).end('<html>log in</html>')));
     const failure = await failureOf(connect(server.kubeconfig(ADMINISTRATOR, front.port)).version());
     expect(failure.message).toMatch(/its answer is not an object of Kubernetes/);
+  });
+
+  it.each([
+    ['500 of a failed check', 500, '[-]etcd failed: planted'],
+    ['503 of a load balancer', 503, '<html>planted</html>'],
+  ])('is not ready with %s, without being asked again', async (_, status, body) => {
+    const front = await startFront((__, response) => Boolean(response.writeHead(status).end(body)));
+    expect(await connect(server.kubeconfig(ADMINISTRATOR, front.port)).readyz()).toBe(false);
+    expect(front.paths).toEqual(['/readyz']);
+  });
+
+  it('is not taken for ready when something else answers', async () => {
+    const front = await startFront((_, response) => Boolean(response.writeHead(200).end('<html>log in</html>')));
+    const failure = await failureOf(connect(server.kubeconfig(ADMINISTRATOR, front.port)).readyz());
+    expect(failure.message).toMatch(/its answer to \/readyz is another one than "ok"/);
   });
 
   it('lists from the first page again when the list expires midway', async () => {

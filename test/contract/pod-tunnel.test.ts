@@ -13,7 +13,7 @@ import {
 import type { ClusterAccess } from '../../lambdas/kube/cluster-access.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
 import { openPodTunnel, type TunnelOptions } from '../../lambdas/kube/pod-tunnel.ts';
-import { ChannelServer } from '../testbed/channel-server.ts';
+import { channelMessage as message, ChannelServer } from '../testbed/channel-server.ts';
 import { createAuthority } from '../testbed/certificates.ts';
 import { freePorts } from '../testbed/free-ports.ts';
 import { waitFor } from '../testbed/waiting.ts';
@@ -24,8 +24,6 @@ const PORT = 2379;
 const TARGET = { namespace: 'clusters-prod', pod: 'etcd-0', port: PORT };
 const [DATA, ERROR] = [0, 1];
 
-const message = (channel: number, payload: Uint8Array | string): Buffer =>
-  Buffer.concat([Buffer.from([channel]), Buffer.from(payload)]);
 const preamble = Buffer.from([PORT & 0xff, PORT >> 8]);
 const announce = (socket: WebSocket): void => {
   socket.send(message(DATA, preamble));

@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
-import { controlPlaneLock } from '../../lambdas/domain/policy-run.ts';
+import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
 import { retentionRulesSchema } from '../../lambdas/domain/policy.ts';
 import {
   manifestKey,

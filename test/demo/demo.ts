@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: the main job on real clusters. Two management clusters run two hosted control planes; Lifeboat backs one
- * up from outside into S3 and proves it, then both by a policy, and refuses a damaged copy. Everything it starts is ended again, also on Ctrl-C.
+ * up from outside into S3 and proves it, then both by a policy, restores one, and refuses a damaged copy. Everything it starts is ended again, also on Ctrl-C.
  */
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { downBed, upBed, type Bed } from '../testbed/bed.ts';
 import { requireCommand } from '../testbed/command.ts';
 import { etcdPrograms } from '../testbed/etcd.ts';
 import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
-import { createHostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
+import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { installHyperShift } from '../testbed/hypershift/install.ts';
 import { createReport } from '../testbed/progress.ts';
 
@@ -50,9 +50,9 @@ async function demonstrate(): Promise<void> {
   report('Two management clusters: real API servers, kubelets, containerd and etcd, each in a network of its own');
   await downBed(INSTANCE, report);
   const bed = await upBed({ instance: INSTANCE, clusters: 2, report });
-  await createControlPlanes(bed);
+  const prod = await createControlPlanes(bed);
   await bed.s3.createBucket(BUCKET);
-  const workspace = await s3Workspace(bed, BUCKET, {}, POLICIES);
+  const workspace = await s3Workspace(bed, BUCKET, { purpose: 'restore' }, POLICIES);
   try {
     await show(workspace, 'discover');
     await show(workspace, 'backup', PROD);
@@ -64,6 +64,7 @@ async function demonstrate(): Promise<void> {
     report('And the whole fleet by a policy, with the state machine that Step Functions runs in AWS');
     await show(workspace, 'run', 'nightly');
     await show(workspace, 'status');
+    await loseAndRestore(workspace, prod, id);
     await damage(bed, id);
     await show(workspace, 'verify', id);
     await show(workspace, 'status');
@@ -72,7 +73,7 @@ async function demonstrate(): Promise<void> {
   }
 }
 
-async function createControlPlanes(bed: Bed): Promise<void> {
+async function createControlPlanes(bed: Bed): Promise<HostedCluster> {
   const [first, second] = bed.clusters;
   if (second === undefined) throw new Error('the bed has one management cluster only');
   report('HyperShift (a twin of its operator) on both, and a hosted control plane on each');
@@ -98,6 +99,19 @@ async function createControlPlanes(bed: Bed): Promise<void> {
     '--from-literal=key=not-to-be-lost',
   ]);
   await fillHostedEtcd(prod, { databaseBytes: DATABASE_BYTES, seed: 1, tombstones: 100, leases: 10 });
+  return prod;
+}
+
+async function loseAndRestore(workspace: Workspace, prod: HostedCluster, id: string): Promise<void> {
+  report('Now somebody deletes the namespace shop of the hosted cluster');
+  await prod.kubectl(['delete', 'namespace', 'shop']);
+  await show(workspace, 'restore', PROD, '--point', id, '--dry-run');
+  await show(workspace, 'restore', PROD, '--point', id, '--yes');
+  await prod.waitUntilReady();
+  const read = ['get', 'secret', 'payment', '--namespace=shop', '--output=jsonpath={.data.key}'];
+  const payment = Buffer.from(await prod.kubectl(read), 'base64').toString();
+  if (payment !== 'not-to-be-lost') throw new Error('the Secret is not what it was');
+  report('shop is back, and its Secret is what it was');
 }
 
 /** Runs a command of Lifeboat as a person would, its output as it comes; what it finds is its exit code's business. */

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { PURPOSES, type Purpose } from '../../lambdas/platforms/permissions.ts';
 import { attachBed, type Bed } from '../testbed/bed.ts';
 import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { HostedClusterPlan } from '../testbed/hypershift/hosted-cluster-objects.ts';
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
+import { BUSYBOX_IMAGE } from '../testbed/images.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
 import { Workspace, type WorkspaceConfiguration } from '../suite/lifeboat.ts';
@@ -35,29 +37,40 @@ export async function createBucket(bed: Bed, suite: string): Promise<string> {
 }
 
 /**
- * The kubeconfig of the account with which the suites back up: what `lifeboat enroll` made of a cluster, and no more. Made
- * when it is first asked for; lies with the cluster's own files and goes with them.
+ * The kubeconfig of the account with which the suites back up or restore: what `lifeboat enroll` made of a cluster, and no
+ * more. Made when one is first asked for; lies with the cluster's own files and goes with them.
  */
-export async function enrolledKubeconfig(cluster: ManagementCluster): Promise<string> {
-  const path = join(cluster.stateDirectory, 'lifeboat-backup.kubeconfig');
-  return existsSync(path) ? path : await enrollCluster(cluster);
+export async function enrolledKubeconfig(cluster: ManagementCluster, purpose: Purpose = 'backup'): Promise<string> {
+  const path = join(cluster.stateDirectory, `${accountFor(purpose)}.kubeconfig`);
+  if (!existsSync(path)) await enrollCluster(cluster);
+  return path;
+}
+
+/** The account of a purpose, as API servers and their audit logs call it. */
+export function enrolledUser(purpose: Purpose): string {
+  return `system:serviceaccount:lifeboat:${accountFor(purpose)}`;
+}
+
+function accountFor(purpose: Purpose): string {
+  return `lifeboat-${purpose}`;
 }
 
 /** Runs `lifeboat enroll` on a cluster, also on one of a kept bed, whose rules may be those of former code. */
-export async function enrollCluster(cluster: ManagementCluster): Promise<string> {
+export async function enrollCluster(cluster: ManagementCluster): Promise<void> {
   const { name, kubeconfigPath, stateDirectory } = cluster;
-  const path = join(stateDirectory, 'lifeboat-backup.kubeconfig');
   const workspace = await Workspace.create({
     store: './recovery-points',
     managementClusters: { [name]: { kubeconfig: kubeconfigPath } },
   });
   try {
-    await workspace.json(['enroll', name, '--for', 'backup', '--apply', '--to', path, '--force']);
+    for (const purpose of PURPOSES) {
+      const path = join(stateDirectory, `${accountFor(purpose)}.kubeconfig`);
+      await workspace.json(['enroll', name, '--for', purpose, '--apply', '--to', path, '--force']);
+      await plantSecrets([await readToken(path)]);
+    }
   } finally {
     await workspace.remove();
   }
-  await plantSecrets([await readToken(path)]);
-  return path;
 }
 
 /** The token in a kubeconfig that `lifeboat enroll` wrote. */
@@ -72,6 +85,8 @@ export interface Detours {
   readonly endpoint?: string;
   /** Names of clusters to kubeconfig files, in place of those of the enrolled accounts. */
   readonly kubeconfigs?: Readonly<Record<string, string>>;
+  /** Whose accounts those are; backup's when left out. */
+  readonly purpose?: Purpose;
 }
 
 /**
@@ -92,8 +107,9 @@ export async function s3Workspace(
     {
       store: `s3://${bucket}/lifeboat`,
       s3: { endpoint: detours.endpoint ?? bed.s3.endpoint, region, forcePathStyle: true },
-      managementClusters: await managementClusters(bed, detours.kubeconfigs),
+      managementClusters: await managementClusters(bed, detours),
       policies,
+      ...restoreConfiguration(detours),
     },
     credentials,
   );
@@ -102,19 +118,25 @@ export async function s3Workspace(
 /** A workspace whose store is a directory inside it, with all clusters of the bed. */
 export async function directoryWorkspace(
   bed: Bed,
-  { kubeconfigs }: Detours = {},
+  detours: Detours = {},
   policies: WorkspaceConfiguration['policies'] = {},
 ): Promise<Workspace> {
   return await Workspace.create({
     store: './recovery-points',
-    managementClusters: await managementClusters(bed, kubeconfigs),
+    managementClusters: await managementClusters(bed, detours),
     policies,
+    ...restoreConfiguration(detours),
   });
 }
 
-async function managementClusters({ clusters }: Bed, kubeconfigs: Detours['kubeconfigs'] = {}) {
+/** The bed pulls no images: restores fetch and move with one of its own. */
+function restoreConfiguration({ purpose }: Detours): Pick<WorkspaceConfiguration, 'restore'> {
+  return purpose === 'restore' ? { restore: { helperImage: BUSYBOX_IMAGE } } : {};
+}
+
+async function managementClusters({ clusters }: Bed, { kubeconfigs = {}, purpose }: Detours) {
   const entries = clusters.map(async (cluster) => {
-    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster));
+    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster, purpose));
     return [cluster.name, { kubeconfig }] as const;
   });
   return Object.fromEntries(await Promise.all(entries));

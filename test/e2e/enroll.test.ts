@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
+import { PURPOSES, type Purpose } from '../../lambdas/platforms/permissions.ts';
 import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
 import type { Bed } from '../testbed/bed.ts';
@@ -32,12 +33,11 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(async () => {
   await administrator.remove();
-  await cluster.kubectl(['delete', 'clusterrolebinding', bindingOf(ACCOUNT_NAMESPACE), '--ignore-not-found']);
+  const bindings = PURPOSES.map((purpose) => `lifeboat-${purpose}:${ACCOUNT_NAMESPACE}:lifeboat-${purpose}`);
+  await cluster.kubectl(['delete', 'clusterrolebinding', ...bindings, '--ignore-not-found']);
   await cluster.kubectl(['delete', 'namespace', ACCOUNT_NAMESPACE, FOREIGN_NAMESPACE, '--ignore-not-found']);
   await hosted.delete();
 }, 180_000);
-
-const bindingOf = (namespace: string) => `lifeboat-backup:${namespace}:lifeboat-backup`;
 
 async function enroll(...args: readonly string[]): Promise<CommandOutcome> {
   return await administrator.run(['enroll', 'mgmt-a', '--namespace', ACCOUNT_NAMESPACE, ...args]);
@@ -107,8 +107,8 @@ describe('lifeboat enroll', () => {
   }, 60_000);
 });
 
-describe('the account for backup', () => {
-  it('discovers, backs up and verifies', async () => {
+describe('a backup with the account', () => {
+  it('is discovered, taken and verified', async () => {
     const workspace = await directoryWorkspace(bed, { kubeconfigs: { 'mgmt-a': kubeconfig } });
     try {
       expect((await workspace.run(['discover'])).stdout).toContain(CONTROL_PLANE);
@@ -119,53 +119,99 @@ describe('the account for backup', () => {
       await workspace.remove();
     }
   }, 120_000);
+});
 
-  const controlPlane = `/api/v1/namespaces/${NAMESPACE}-prod`;
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'intruder' },
-    spec: { containers: [{ name: 'c', image: 'x' }] },
-  };
-  const token = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-  const pause = JSON.stringify({ spec: { pausedUntil: 'true' } });
+interface Act {
+  readonly act: string;
+  readonly args: readonly string[];
+  readonly body?: object;
+}
 
-  const hostedClusters = `/apis/hypershift.openshift.io/v1beta1/namespaces/${NAMESPACE}/hostedclusters`;
-  const ownAccount = `/api/v1/namespaces/${ACCOUNT_NAMESPACE}/serviceaccounts/lifeboat-backup`;
+const POD = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'intruder' },
+  spec: { containers: [{ name: 'c', image: 'x' }] },
+};
+const TOKEN = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+const PAUSE = JSON.stringify({ spec: { pausedUntil: 'true' } });
+const ETCD = `/api/v1/namespaces/${NAMESPACE}-prod`;
+const STATEFUL_SETS = `/apis/apps/v1/namespaces/${NAMESPACE}-prod/statefulsets`;
+const HOSTED_CLUSTERS = `/apis/hypershift.openshift.io/v1beta1/namespaces/${NAMESPACE}/hostedclusters`;
+const CLUSTER_ROLES = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
 
-  it.each<{ act: string; args: string[]; body?: object }>([
-    { act: 'list the Secrets of a control plane', args: ['get', '--raw', `${controlPlane}/secrets`] },
-    { act: 'list all Secrets', args: ['get', '--raw', '/api/v1/secrets'] },
-    { act: 'watch a Secret', args: ['get', '--raw', `${controlPlane}/secrets?watch=true&timeoutSeconds=1`] },
-    { act: 'delete a Secret', args: ['delete', '--raw', `${controlPlane}/secrets/etcd-client-tls`] },
-    { act: 'create a pod', args: ['create', '--raw', `${controlPlane}/pods`, '--filename=-'], body: pod },
-    { act: 'delete a pod', args: ['delete', '--raw', `${controlPlane}/pods/etcd-0`] },
-    {
-      act: 'run a command in a pod',
-      args: ['create', '--raw', `${controlPlane}/pods/etcd-0/exec?command=ls`, '--filename=-'],
-      body: {},
-    },
-    {
-      act: 'attach to a pod',
-      args: ['create', '--raw', `${controlPlane}/pods/etcd-0/attach?stdin=1`, '--filename=-'],
-      body: {},
-    },
-    { act: 'stop etcd', args: ['delete', '--raw', `/apis/apps/v1/namespaces/${NAMESPACE}-prod/statefulsets/etcd`] },
-    {
-      act: 'pause a HostedCluster',
-      args: ['patch', 'hostedcluster/prod', `--namespace=${NAMESPACE}`, '--type=merge', '-p', pause],
-    },
-    { act: 'delete a HostedCluster', args: ['delete', '--raw', `${hostedClusters}/prod`] },
-    { act: 'mint a token for itself', args: ['create', '--raw', `${ownAccount}/token`, '--filename=-'], body: token },
-    {
-      act: 'delete its role',
-      args: ['delete', '--raw', '/apis/rbac.authorization.k8s.io/v1/clusterroles/lifeboat-backup'],
-    },
-  ])(
+const actsOf = (purpose: Purpose): Act[] => [
+  { act: 'list the Secrets of a control plane', args: ['get', '--raw', `${ETCD}/secrets`] },
+  { act: 'list all Secrets', args: ['get', '--raw', '/api/v1/secrets'] },
+  { act: 'watch a Secret', args: ['get', '--raw', `${ETCD}/secrets?watch=true&timeoutSeconds=1`] },
+  { act: 'delete a Secret', args: ['delete', '--raw', `${ETCD}/secrets/etcd-client-tls`] },
+  {
+    act: 'run a command in a pod',
+    args: ['create', '--raw', `${ETCD}/pods/etcd-0/exec?command=ls`, '--filename=-'],
+    body: {},
+  },
+  { act: 'read the log of a pod', args: ['get', '--raw', `${ETCD}/pods/etcd-0/log`] },
+  { act: 'delete a claim', args: ['delete', '--raw', `${ETCD}/persistentvolumeclaims/data-etcd-0`] },
+  { act: 'delete the StatefulSet of etcd', args: ['delete', '--raw', `${STATEFUL_SETS}/etcd`] },
+  {
+    act: 'change the pods of etcd',
+    args: ['patch', 'statefulset/etcd', `--namespace=${NAMESPACE}-prod`, '--type=merge', '-p', '{"spec":{}}'],
+  },
+  { act: 'delete a HostedCluster', args: ['delete', '--raw', `${HOSTED_CLUSTERS}/prod`] },
+  {
+    act: 'pause a NodePool',
+    args: ['patch', 'nodepool/prod-pool-0', `--namespace=${NAMESPACE}`, '--type=merge', '-p', PAUSE],
+  },
+  {
+    act: 'mint a token for itself',
+    args: [
+      ...['create', '--filename=-', '--raw'],
+      `/api/v1/namespaces/${ACCOUNT_NAMESPACE}/serviceaccounts/lifeboat-${purpose}/token`,
+    ],
+    body: TOKEN,
+  },
+  { act: 'delete its role', args: ['delete', '--raw', `${CLUSTER_ROLES}/lifeboat-${purpose}`] },
+];
+/** What a restore has to do, and a backup has not. */
+const ACTS_OF_RESTORE: readonly Act[] = [
+  { act: 'create a pod', args: ['create', '--raw', `${ETCD}/pods`, '--filename=-'], body: POD },
+  { act: 'delete a pod', args: ['delete', '--raw', `${ETCD}/pods/etcd-0`] },
+  {
+    act: 'attach to a pod',
+    args: ['create', '--raw', `${ETCD}/pods/etcd-0/attach?stdin=1`, '--filename=-'],
+    body: {},
+  },
+  {
+    act: 'stop etcd',
+    args: ['scale', 'statefulset/etcd', `--namespace=${NAMESPACE}-prod`, '--replicas=0'],
+  },
+  {
+    act: 'pause a HostedCluster',
+    args: ['patch', 'hostedcluster/prod', `--namespace=${NAMESPACE}`, '--type=merge', '-p', PAUSE],
+  },
+];
+
+describe.each([
+  { purpose: 'backup', acts: [...actsOf('backup'), ...ACTS_OF_RESTORE] },
+  { purpose: 'restore', acts: actsOf('restore') },
+] as const)('the account for $purpose', ({ purpose, acts }) => {
+  let ownKubeconfig: string;
+
+  beforeAll(async () => {
+    ownKubeconfig = join(administrator.directory, `${purpose}.kubeconfig`);
+    expect(await enroll('--for', purpose, '--apply', '--to', ownKubeconfig)).toMatchObject({ exitCode: 0 });
+    await plantSecrets([await readToken(ownKubeconfig)]);
+  }, 60_000);
+
+  it.each(acts)(
     'may not $act',
     async ({ args, body }) => {
       const input = body === undefined ? {} : { input: JSON.stringify(body) };
-      const { exitCode, stderr } = await runCommand(cluster.kubectlPath, ['--kubeconfig', kubeconfig, ...args], input);
+      const { exitCode, stderr } = await runCommand(
+        cluster.kubectlPath,
+        ['--kubeconfig', ownKubeconfig, ...args],
+        input,
+      );
       expect(stderr).toMatch(/\(Forbidden\)/);
       expect(exitCode).toBe(1);
     },

@@ -21,6 +21,7 @@ import { startMoto, type MotoServer } from '../contract/moto-server.ts';
 import { FunctionError, importMilliseconds, LambdaFunctionProcess } from '../suite/lambda-function.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
+import { BUSYBOX_IMAGE } from '../testbed/images.ts';
 import { objectCreated, scheduleFired } from '../unit/handlers/aws-events.ts';
 import { createBucket, enrolledKubeconfig, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
 
@@ -54,6 +55,7 @@ beforeAll(async () => {
     s3: { endpoint, region, forcePathStyle: true },
     managementClusters: { [cluster.name]: { secret: 'lifeboat/management-clusters/mgmt-a' } },
     policies: POLICIES,
+    restore: { helperImage: BUSYBOX_IMAGE },
   });
   await writeFile(join(directory, 'configuration.json'), JSON.stringify(configuration));
   environment = {
@@ -65,7 +67,10 @@ beforeAll(async () => {
     LIFEBOAT_CONFIGURATION_FILE: join(directory, 'configuration.json'),
     LIFEBOAT_EVENT_BUS: 'lifeboat',
     LIFEBOAT_SCHEDULE_GROUP: GROUP,
-    LIFEBOAT_STATE_MACHINE_ARN: await prepareAws(region, await readFile(await enrolledKubeconfig(cluster), 'utf8')),
+    LIFEBOAT_STATE_MACHINE_ARN: await prepareAws(
+      region,
+      await readFile(await enrolledKubeconfig(cluster, 'restore'), 'utf8'),
+    ),
   };
 }, 900_000);
 
@@ -157,6 +162,18 @@ describe('the bundles of the functions, started outside the repository by a Runt
     await runMachine(machine, JSON.parse(input) as object, bundledSteps(), () => undefined);
     expect(await workspace.json(['list', CONTROL_PLANE])).toEqual(points);
   }, 240_000);
+
+  it('restore what was backed up, with the machine started by a small JSON', async () => {
+    await hosted.kubectl(['create', 'namespace', 'later']);
+    const operation = 'restore-by-functions';
+    const input = { operation, controlPlane: CONTROL_PLANE, point: 'latest-verified' };
+    await runMachine(loadMachine('restore-control-plane'), input, bundledSteps(), () => undefined);
+    expect(await workspace.json(['operation', operation])).toMatchObject({
+      result: { outcome: 'restored', failure: null },
+    });
+    await hosted.waitUntilReady();
+    expect(await hosted.kubectl(['get', 'namespaces', '--output=name'])).not.toContain('later');
+  }, 600_000);
 
   it('start the next part of a run, and once is enough', async () => {
     const part = { policy: 'nightly', slot: SLOT, firstPage: 12 };

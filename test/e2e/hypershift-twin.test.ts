@@ -81,6 +81,7 @@ describe('the twin of the HyperShift operator', () => {
     async () => {
       await setPause(highlyAvailable, 'true');
       await inControlPlane(highlyAvailable, 'scale', 'deployment/kube-scheduler', '--replicas=0');
+      await inControlPlane(highlyAvailable, 'scale', 'statefulset/etcd', '--replicas=2');
       expect(await read(highlyAvailable, `hostedcontrolplane/${highlyAvailable.name}`, '{.spec.pausedUntil}')).toBe(
         'true',
       );
@@ -90,14 +91,18 @@ describe('the twin of the HyperShift operator', () => {
         (await finalizers('hostedcluster', highlyAvailable.name)).includes(FINALIZER),
       );
       expect(await replicas(highlyAvailable, 'deployment/kube-scheduler')).toBe('0');
+      expect(await replicas(highlyAvailable, 'statefulset/etcd')).toBe('2');
 
       const soon = new Date(Date.now() + 4000).toISOString().replace(/\.\d+Z$/, 'Z');
       await patch('hostedcluster', highlyAvailable.name, { spec: { pausedUntil: soon } });
       await eventually(
         'the twin to go on',
-        async () => (await replicas(highlyAvailable, 'deployment/kube-scheduler')) === '1',
+        async () =>
+          (await replicas(highlyAvailable, 'deployment/kube-scheduler')) === '1' &&
+          (await replicas(highlyAvailable, 'statefulset/etcd')) === '3',
       );
       await setPause(highlyAvailable, null);
+      await highlyAvailable.waitUntilReady();
     },
     TEST_TIMEOUT_MS,
   );

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
-import { controlPlaneLock, runResultSchema, type RunResult } from '../../lambdas/domain/policy-run.ts';
+import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
+import { runResultSchema, type RunResult } from '../../lambdas/domain/policy-run.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import type { Workspace } from '../suite/lifeboat.ts';

@@ -3,16 +3,19 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
+import { ASSUMPTIONS } from '../../lib/costs/costs.ts';
 import { parseAsl, readAsl, tasksOf } from '../workflow/asl.ts';
-import { asText, configurationWith, synthesize, type TemplateResource } from './synthesized.ts';
+import { asText, configurationWith, nameOf, synthesize } from './synthesized.ts';
 
 const template = synthesize();
 const functions = template.ofType('AWS::Lambda::Function');
 
-/** `TakeSnapshot`: a function's id without its feature and the hash. */
-function nameOf({ id }: TemplateResource): string {
-  return id.replace(/^(BackUpFleet|PolicySchedules|Arrivals|Observability)/, '').replace(/Function[0-9A-F]{8}$/, '');
-}
+const MACHINES = [
+  { machine: 'back-up-fleet', feature: 'BackUpFleet' },
+  { machine: 'restore-control-plane', feature: 'RestoreControlPlane' },
+];
+/** In both machines, and made once. */
+const SHARED = /^(Lock|Release)ControlPlane$/;
 
 describe('the store', () => {
   const { Properties } = template.one('AWS::S3::Bucket');
@@ -93,7 +96,7 @@ describe('what holds data', () => {
 
 describe('every function', () => {
   it('is one of lambdas/handlers, on Node 24 and arm64', () => {
-    expect(functions).toHaveLength(13);
+    expect(functions).toHaveLength(23);
     for (const { Properties } of functions) {
       expect(Properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
     }
@@ -126,9 +129,13 @@ describe('every function', () => {
     }
   });
 
-  it('has a queue for what was given up, unless the machine waits for its answer', () => {
+  it('is reckoned with in the costs, with its alarms', () => {
+    expect(template.ofType('AWS::CloudWatch::Alarm').length).toBe(ASSUMPTIONS.alarms);
+  });
+
+  it('has a queue for what was given up, unless a machine waits for its answer', () => {
     const withQueue = functions.filter(({ Properties }) => 'DeadLetterConfig' in Properties).map(nameOf);
-    const steps = tasksOf(parseAsl('back-up-fleet')).map(({ functionName }) => functionName);
+    const steps = MACHINES.flatMap(({ machine }) => tasksOf(parseAsl(machine)).map(({ functionName }) => functionName));
     expect(withQueue.sort()).toEqual(
       functions
         .map(nameOf)
@@ -153,7 +160,7 @@ describe('every function', () => {
       const environment = functions.find((resource) => nameOf(resource) === name)?.Properties['Environment'];
       return asText((environment as { Variables: Record<string, unknown> }).Variables[key]);
     };
-    const machine = template.one('AWS::StepFunctions::StateMachine');
+    const machine = template.one('AWS::StepFunctions::StateMachine', 'BackUpFleet');
     expect(variable('StartPolicyRun', 'LIFEBOAT_STATE_MACHINE_ARN')).toBe(`<${machine.id}>`);
     expect(variable('StartNextPart', 'LIFEBOAT_STATE_MACHINE_ARN')).toBe(
       `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:${asText(machine.Properties['StateMachineName'])}`,
@@ -164,9 +171,10 @@ describe('every function', () => {
   });
 
   it('that spools snapshots has the room and a whole CPU', () => {
-    const verifiers = functions.filter((resource) => nameOf(resource).startsWith('Verify'));
-    expect(verifiers).toHaveLength(2);
-    for (const { Properties } of verifiers) {
+    const spooling = ['PlanRestore', 'TakeSafetyPoint', 'TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint'];
+    const found = functions.filter(({ Properties }) => 'EphemeralStorage' in Properties);
+    expect(found.map(nameOf).sort()).toEqual(spooling);
+    for (const { Properties } of found) {
       expect(Properties).toMatchObject({ MemorySize: 1769, Timeout: 900, EphemeralStorage: { Size: 10_240 } });
     }
   });
@@ -182,26 +190,27 @@ describe('every function', () => {
   });
 });
 
-describe('the machine', () => {
-  const { Properties } = template.one('AWS::StepFunctions::StateMachine');
+describe.each(MACHINES)('the machine $machine', ({ machine, feature }) => {
+  const { Properties } = template.one('AWS::StepFunctions::StateMachine', feature);
 
   it('has every placeholder of its file filled with the function of that name, and no other', () => {
-    const placeholders = [...readAsl('back-up-fleet').matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+    const placeholders = [...readAsl(machine).matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
     const substitutions = z.record(z.string(), z.unknown()).parse(Properties['DefinitionSubstitutions']);
     expect(Object.keys(substitutions).sort()).toEqual([...new Set(placeholders)].sort());
     for (const [placeholder, arn] of Object.entries(substitutions)) {
       const name = placeholder.replace(/FunctionArn$/, '');
-      expect(asText(arn)).toMatch(new RegExp(`^<BackUpFleet${name}Function[0-9A-F]{8}\\.Arn>$`));
+      const owner = SHARED.test(name) ? 'BackUpFleet' : feature;
+      expect(asText(arn)).toMatch(new RegExp(`^<${owner}${name}Function[0-9A-F]{8}\\.Arn>$`));
     }
   });
 
   it('is the file in the repository', () => {
     const { Key } = z.object({ Key: z.string() }).parse(Properties['DefinitionS3Location']);
-    expect(readFileSync(join(template.directory, `asset.${Key}`), 'utf8')).toBe(readAsl('back-up-fleet'));
+    expect(readFileSync(join(template.directory, `asset.${Key}`), 'utf8')).toBe(readAsl(machine));
   });
 
   it('gives up on a step no sooner than its function', () => {
-    for (const { name, state, functionName } of tasksOf(parseAsl('back-up-fleet'))) {
+    for (const { name, state, functionName } of tasksOf(parseAsl(machine))) {
       const called = functions.find((resource) => nameOf(resource) === functionName);
       const timeoutSeconds = z.number().parse(called?.Properties['Timeout']);
       expect([name, state.TimeoutSeconds]).toEqual([name, timeoutSeconds]);

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { pascalCase } from '../../lib/lifeboat-function.ts';
 import { permit } from '../../lib/permissions.ts';
+import { FUNCTIONS_ON_CLUSTERS } from './functions-on-clusters.ts';
 import { rolesOf } from './roles.ts';
 import { asText, synthesize } from './synthesized.ts';
 
@@ -26,6 +28,18 @@ function whoMay(actions: readonly string[], resource: string): string[] {
     .sort();
 }
 
+const ON_CLUSTERS = FUNCTIONS_ON_CLUSTERS.map(pascalCase);
+const RESTORING = roles.filter(({ resource }) => /^RestoreControlPlane(?!Role)/.test(resource.id));
+/** One key of every kind that the store holds. */
+const EVERY_KEY = [
+  SNAPSHOT,
+  MANIFEST,
+  PROOF,
+  `${POINT}/pin.json`,
+  ...['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json', 'staging/a'].map(
+    (key) => `${bucket}/${key}`,
+  ),
+];
 const DELETIONS = ['s3:DeleteObject', 's3:DeleteObjectVersion'];
 /** What would end a lock early, or weaken what protects the bucket. */
 const UNDOING = [
@@ -50,32 +64,62 @@ describe('the rights of the functions', () => {
       expect(whoMay(['s3:PutObject'], key)).not.toContain('ApplyRetention');
   });
 
-  it('let only the writer write a manifest or a snapshot, and those who verify add proofs', () => {
-    expect(whoMay(['s3:PutObject'], MANIFEST)).toEqual(['TakeSnapshot']);
-    expect(whoMay(['s3:PutObject', 's3:PutObjectRetention'], SNAPSHOT)).toEqual(['TakeSnapshot']);
-    expect(whoMay(['s3:PutObject'], PROOF)).toEqual(['TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
+  it('let only those write a manifest or a snapshot that take a point, and those who verify add proofs', () => {
+    const writers = ['TakeSafetyPoint', 'TakeSnapshot'];
+    expect(whoMay(['s3:PutObject'], MANIFEST)).toEqual(writers);
+    expect(whoMay(['s3:PutObject', 's3:PutObjectRetention'], SNAPSHOT)).toEqual(writers);
+    expect(whoMay(['s3:PutObject'], PROOF)).toEqual([...writers, 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
+  });
+
+  it('let no function of a restore delete anything, nor write a recovery point but the one of what it replaces', () => {
+    expect(RESTORING).toHaveLength(10);
+    const mayAny = (actions: readonly string[], key: string) =>
+      RESTORING.filter(({ may }) => actions.some((action) => may(action, key))).map(({ name }) => name);
+    const ways = ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging', 's3:AbortMultipartUpload'];
+    for (const key of EVERY_KEY) {
+      expect([key, mayAny(DELETIONS, key)]).toEqual([key, []]);
+      if (key.startsWith(POINT)) expect([key, mayAny(ways, key)]).toEqual([key, ['TakeSafetyPoint']]);
+    }
+    expect(mayAny(ways, `${bucket}/policies/p/last-run.json`)).toEqual([]);
+  });
+
+  it('let the report of a restore see its journal and nothing else', () => {
+    const report = RESTORING.find(({ name }) => name === 'ReportRestore');
+    const readable = EVERY_KEY.filter((key) => report?.may('s3:GetObject', key));
+    expect(readable).toEqual([`${bucket}/operations/r/plan.json`]);
   });
 
   it('let nobody end a lock early or change what protects the bucket', () => {
     for (const resource of [bucket, MANIFEST]) expect(whoMay(UNDOING, resource)).toEqual([]);
   });
 
-  it('let only those read snapshots, which hold every Secret, that compare them', () => {
-    const readers = ['TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint'];
+  it('let only those read snapshots, which hold every Secret, that compare or restore them', () => {
+    const readers = [
+      'PlanRestore',
+      'PrepareData',
+      'TakeSafetyPoint',
+      'TakeSnapshot',
+      'VerifyArrivedPoint',
+      'VerifyRecoveryPoint',
+    ];
     expect(whoMay(['s3:GetObject', 's3:GetObjectVersion'], SNAPSHOT)).toEqual(readers);
-    expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(['ApplyRetention', 'ReportStatus', ...readers]);
+    expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(['ApplyRetention', 'ReportStatus', ...readers].sort());
   });
 
   it('let only those read kubeconfigs that reach clusters, and only those of the configuration', () => {
     const secrets = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:';
-    const readers = ['PlanRun', 'TakeSnapshot', 'VerifyArrivedPoint', 'VerifyRecoveryPoint'];
     expect(whoMay(['secretsmanager:GetSecretValue'], `${secrets}lifeboat/management-clusters/mgmt-a-AbCdEf`)).toEqual(
-      readers,
+      ON_CLUSTERS,
     );
     const other = `${secrets}lifeboat/management-clusters/mgmt-a-staging-AbCdEf`;
     expect(whoMay(['secretsmanager:GetSecretValue'], other)).toEqual([]);
     const byArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf';
-    expect(whoMay(['secretsmanager:GetSecretValue'], byArn)).toEqual(readers);
+    expect(whoMay(['secretsmanager:GetSecretValue'], byArn)).toEqual(ON_CLUSTERS);
+  });
+
+  it('are entered for EKS by the roles that reach clusters', () => {
+    const arns = roles.filter(({ name }) => ON_CLUSTERS.includes(name)).map(({ resource }) => `<${resource.id}.Arn>`);
+    expect(template.outputs['ClusterRoles']?.split(',').sort()).toEqual(arns.sort());
   });
 
   it('let only those publish that have a verdict, and only on our bus', () => {
@@ -84,8 +128,8 @@ describe('the rights of the functions', () => {
     expect(whoMay(['events:PutEvents'], 'arn:aws:events:eu-central-1:111122223333:event-bus/default')).toEqual([]);
   });
 
-  it('let only the starter start a run and one step its next part, the schedules call two functions, and the machine its steps', () => {
-    const { id, Properties } = template.one('AWS::StepFunctions::StateMachine');
+  it('let only the starter start a run and one step its next part, the schedules call two functions, and each machine its steps', () => {
+    const { id, Properties } = template.one('AWS::StepFunctions::StateMachine', 'BackUpFleet');
     // One and the same machine, by reference and by name.
     const machines = 'arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:';
     const byName = `${machines}${asText(Properties['StateMachineName'])}`;
@@ -97,13 +141,28 @@ describe('the rights of the functions', () => {
         .ofType('AWS::Lambda::Function')
         .map(({ id }) => [id.replace(/Function[0-9A-F]{8}$/, ''), whoMay(['lambda:InvokeFunction'], `<${id}.Arn>`)]),
     );
-    const steps = [...callers.keys()].filter((name) => name.startsWith('BackUpFleet'));
-    expect(steps).toHaveLength(10);
-    for (const step of steps) expect(callers.get(step)).toEqual(['BackUpFleet']);
+    for (const machine of ['BackUpFleet', 'RestoreControlPlane']) {
+      const steps = [...callers.keys()].filter((name) => name.startsWith(machine));
+      expect(steps).toHaveLength(10);
+      for (const step of steps) {
+        const isShared = /^BackUpFleet(Lock|Release)ControlPlane$/.test(step);
+        expect([step, callers.get(step)]).toEqual([
+          step,
+          isShared ? ['BackUpFleet', 'RestoreControlPlane'] : [machine],
+        ]);
+      }
+    }
     expect(callers.get('PolicySchedulesStartPolicyRun')).toEqual(['Caller']);
     expect(callers.get('ObservabilityReportStatus')).toEqual(['Caller']);
     // By the rule, through a permission of the function's own.
     expect(callers.get('ArrivalsVerifyArrivedPoint')).toEqual([]);
+  });
+
+  it('let only people start a restore, by the machine of the output', () => {
+    const { id, Properties } = template.one('AWS::StepFunctions::StateMachine', 'RestoreControlPlane');
+    expect(template.outputs['RestoreMachine']).toBe(`<${id}>`);
+    const byName = `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:${asText(Properties['StateMachineName'])}`;
+    for (const machine of [`<${id}>`, byName]) expect(whoMay(['states:StartExecution'], machine)).toEqual([]);
   });
 
   it('spell out every action', () => {

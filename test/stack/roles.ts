@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { asText, type Synthesized, type TemplateResource } from './synthesized.ts';
+import { asText, nameOf, type Synthesized, type TemplateResource } from './synthesized.ts';
 
 const textOrTexts = z.union([z.string(), z.array(z.string())]).transform((given) => [given].flat());
 const statementSchema = z.object({
@@ -34,10 +34,7 @@ export function rolesOf(template: Synthesized): readonly RoleRights[] {
       .filter(({ Roles }) => Roles.includes(`<${id}>`))
       .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
     return {
-      // CloudFormation's ids end in eight characters of a hash.
-      name: id
-        .replace(/Role[0-9A-F]{8}$/, '')
-        .replace(/^(BackUpFleet|PolicySchedules|Arrivals|Observability)(?=.)/, ''),
+      name: nameOf(resource),
       resource,
       statements,
       may: (action, wanted) =>

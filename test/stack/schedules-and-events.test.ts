@@ -242,9 +242,15 @@ describe('the alarms', () => {
     expect(silent).toHaveLength(2);
   });
 
-  it('look at the machine and at every queue', () => {
-    const names = alarms.map(({ MetricName }) => MetricName);
-    expect(names).toEqual(expect.arrayContaining(['ExecutionsFailed', 'ExecutionsTimedOut']));
+  it('look at every machine and at every queue', () => {
+    const machines = template.ofType('AWS::StepFunctions::StateMachine').map(({ id }) => `<${id}>`);
+    expect(machines).toHaveLength(2);
+    for (const metric of ['ExecutionsFailed', 'ExecutionsTimedOut']) {
+      const watched = alarms.filter(({ MetricName }) => MetricName === metric);
+      expect(watched.flatMap(({ Dimensions }) => Dimensions.map(({ Value }) => asText(Value))).sort()).toEqual(
+        machines.sort(),
+      );
+    }
     const depths = alarms.filter(({ MetricName }) => MetricName === 'ApproximateNumberOfMessagesVisible');
     expect(depths).toHaveLength(template.ofType('AWS::SQS::Queue').length);
   });

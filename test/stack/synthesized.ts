@@ -17,7 +17,11 @@ const resourceSchema = z.object({
   DeletionPolicy: z.string().optional(),
   UpdateReplacePolicy: z.string().optional(),
 });
-const assemblySchema = z.object({ Resources: z.record(z.string(), resourceSchema) });
+const outputSchema = z.object({ Value: z.unknown().transform(asText) });
+const assemblySchema = z.object({
+  Resources: z.record(z.string(), resourceSchema),
+  Outputs: z.record(z.string(), outputSchema),
+});
 
 export type TemplateResource = z.infer<typeof resourceSchema> & { readonly id: string };
 
@@ -26,6 +30,8 @@ export interface Synthesized {
   ofType(type: string): readonly TemplateResource[];
   /** The one resource of a type whose id begins so. */
   one(type: string, idPrefix?: string): TemplateResource;
+  /** Values by the outputs' names. */
+  readonly outputs: Readonly<Record<string, string>>;
   /** What cdk-nag finds and nobody has given a reason for, and what the library warns of. */
   readonly findings: readonly string[];
   /** Of the stack as a whole. */
@@ -68,7 +74,7 @@ export function synthesize(sections: object = {}): Synthesized {
   const stack = new LifeboatStack(app, { configuration, deployment: deploymentOf(configuration), bundles });
   const assembly = app.synth();
   const artifact = assembly.getStackArtifact(stack.artifactId);
-  const { Resources } = assemblySchema.parse(artifact.template);
+  const { Resources, Outputs } = assemblySchema.parse(artifact.template);
   const resources = Object.entries(Resources).map(([id, resource]) => ({ id, ...resource }));
   const ofType = (type: string) => resources.filter((resource) => resource.Type === type);
   return {
@@ -80,6 +86,7 @@ export function synthesize(sections: object = {}): Synthesized {
       if (only === undefined || found.length > 1) throw new Error(`${found.length} of ${type} ${idPrefix}`);
       return only;
     },
+    outputs: Object.fromEntries(Object.entries(Outputs).map(([name, { Value }]) => [name, Value])),
     findings: [...nagFindings(app), ...artifact.messages.map(({ id, entry }) => `${asText(entry.data)} at ${id}`)],
     tags: artifact.tags,
     directory: outdir,
@@ -91,6 +98,13 @@ function nagFindings(app: App): string[] {
   return violations.flatMap(({ ruleName, violatingResources }) =>
     violatingResources.map(({ constructPath }) => `${ruleName} at ${constructPath ?? ''}`),
   );
+}
+
+/** `TakeSnapshot` for `BackUpFleetTakeSnapshotFunction` and the eight characters of a hash in which CloudFormation's ids end. */
+export function nameOf({ id }: Pick<TemplateResource, 'id'>): string {
+  return id
+    .replace(/(Function|Role)[0-9A-F]{8}$/, '')
+    .replace(/^(BackUpFleet|RestoreControlPlane|PolicySchedules|Arrivals|Observability)(?=.)/, '');
 }
 
 /** A value of the template as one line: references in angle brackets, `<RecoveryPointsBucket1234.Arn>/locks/*`. */

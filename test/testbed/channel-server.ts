@@ -6,6 +6,11 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { createAuthority, issueCertificate } from './certificates.ts';
 import { renderKubeconfig } from './kubeconfig.ts';
 
+/** A message of the subprotocol, in either direction. */
+export function channelMessage(channel: number, payload: Uint8Array | string = ''): Buffer {
+  return Buffer.concat([Buffer.from([channel]), Buffer.from(payload)]);
+}
+
 /**
  * Speaks `v4.channel.k8s.io` as a container runtime does behind an API server, and does wrong what a test asks for. It
  * stands in for shapes of failure only; that the real thing is spoken to is shown on the test bed.

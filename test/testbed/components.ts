@@ -49,6 +49,8 @@ function apiServerFlags({ stateDirectory, network }: ClusterFacts): Flags {
     'service-account-signing-key-file': files.serviceAccountKey,
     'audit-policy-file': files.auditPolicy,
     'audit-log-path': files.auditLog,
+    // Files of 100 MB; without a number all of them would stay.
+    'audit-log-maxbackup': 3,
   };
 }
 

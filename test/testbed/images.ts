@@ -11,8 +11,8 @@ import type { Report } from './progress.ts';
 
 /** The sandbox of every pod. */
 export const PAUSE_IMAGE = 'pause:bed';
-/** A shell and the usual commands. */
-const BUSYBOX_IMAGE = 'busybox:bed';
+/** A shell and the usual commands; what restores on the bed fetch and move with. */
+export const BUSYBOX_IMAGE = 'busybox:bed';
 /** Every Kubernetes part, etcd 3.6.5, etcdctl and etcdutl in /usr/local/bin, and no shell, as in the platforms' own images. */
 export const KUBERNETES_IMAGE = 'kubernetes:bed';
 /** etcd, etcdctl and etcdutl in /usr/local/bin, and no shell. By version. */

@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeyPair } from './certificates.ts';
 import { ApiRequests } from './api-requests.ts';
+import { readAuditEntries, type AuditEntry } from './audit-log.ts';
 import { removeContainerCgroups } from './cgroups.ts';
 import { clusterFiles } from './cluster-files.ts';
 import { readClusterState, writeClusterState, type ClusterState } from './cluster-state.ts';
@@ -157,6 +158,14 @@ export class ManagementCluster {
     const path = `{.status.containerStatuses[?(@.name=="${container}")].containerID}`;
     const id = await this.kubectl(['get', 'pod', pod, '--namespace', namespace, `--output=jsonpath=${path}`]);
     await this.ctr(['tasks', 'kill', '--signal', 'SIGKILL', id.replace('containerd://', '')]);
+  }
+
+  /**
+   * What a user has asked the API server for since a moment, e.g. `system:serviceaccount:lifeboat:lifeboat-restore`. An entry
+   * may follow its answer by a moment.
+   */
+  async auditEntries(user: string, since: Date): Promise<AuditEntry[]> {
+    return readAuditEntries(this.auditLogPath, user, since);
   }
 
   /** The components that should run and do not; empty for a healthy cluster whose API server answers. */

@@ -35,6 +35,8 @@ const STORAGE_CLASS = {
   kind: 'StorageClass',
   metadata: { name: 'host-path', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
   provisioner: 'kubernetes.io/host-path',
+  // As the classes of clouds have it: a volume is made for the node of the first pod that uses it.
+  volumeBindingMode: 'WaitForFirstConsumer',
 };
 const DNS_ROLE = {
   apiVersion: 'rbac.authorization.k8s.io/v1',

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { runMachine, type Steps } from '../../bin/local/machine.ts';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
-import { controlPlaneLock, runId, runResultSchema, type RunInput } from '../../lambdas/domain/policy-run.ts';
+import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
+import { runId, runResultSchema, type RunInput } from '../../lambdas/domain/policy-run.ts';
 import { putValues } from '../testbed/etcd-writes.ts';
 import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { parseAsl, tasksOf } from './asl.ts';
@@ -80,7 +81,7 @@ async function run(
     ]),
   );
   try {
-    await runMachine(machine, input, delivered, () => ports, { retryPauseMilliseconds: 0 });
+    await runMachine(machine, input, delivered, () => ports, { pauseMilliseconds: 0 });
   } catch (error) {
     if (!(error instanceof Error && error.name === 'PolicyRunIncomplete')) throw error;
     const result = await ports.journal.read(runId(input), 'result', runResultSchema);

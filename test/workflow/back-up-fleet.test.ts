@@ -1,10 +1,17 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { CorruptSnapshotError, LockedError } from '../../lambdas/domain/errors.ts';
 import { partName, runId, type Outcome } from '../../lambdas/domain/policy-run.ts';
 import { parseAsl, tasksOf } from './asl.ts';
 import { loadSteps, type AnySteps } from './machine-steps.ts';
-import { errorNamed, runScripted, type Script, type ScriptedMachine, type ScriptedRun } from './scripted-run.ts';
+import {
+  errorNamed,
+  runOutOfTime,
+  runScripted,
+  type Script,
+  type ScriptedMachine,
+  type ScriptedRun,
+  type ScriptedRunOptions,
+} from './scripted-run.ts';
 import { formatCoverage, TransitionRecorder, uncovered } from './transitions.ts';
 
 const machine = parseAsl('back-up-fleet');
@@ -63,51 +70,17 @@ function scriptedFleet(outcomes: Map<string, Outcome>, nextPage: number | null):
 }
 
 /** A run with more pages when the script is about what comes after those of this part. */
-async function run(script: Script, options: Parameters<typeof runScripted>[2] = {}): Promise<FleetRun> {
+async function run(script: Script, options: ScriptedRunOptions = {}): Promise<FleetRun> {
   const outcomes = new Map<string, Outcome>();
   const nextPage = 'StartNextPart' in script ? NEXT_PAGE : null;
-  const ended = await runScripted(scriptedFleet(outcomes, nextPage), script, { onEvent: recorder.record, ...options });
+  const ended = await runScripted(scriptedFleet(outcomes, nextPage), script, {
+    ...options,
+    onEvent(event) {
+      recorder.record(event);
+      options.onEvent?.(event);
+    },
+  });
   return { ...ended, outcomes };
-}
-
-async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn += 1) await nextTurn();
-}
-
-/** Runs with a step that never answers until the state's time is over. */
-async function runOutOfTime(
-  functionName: string,
-  timeoutSeconds: number,
-): Promise<FleetRun & { abortedEarly: boolean }> {
-  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'performance', 'Date', 'hrtime'] });
-  try {
-    const hanging = Promise.withResolvers<AbortSignal>();
-    let events = 0;
-    const running = run(
-      { [functionName]: ['hangs'] },
-      {
-        onEvent(event) {
-          events += 1;
-          recorder.record(event);
-        },
-        onCall: ({ functionName: called, signal }) => {
-          if (called === functionName) hanging.resolve(signal);
-        },
-      },
-    );
-    const signal = await hanging.promise;
-    // Everything else waits for no clock and nobody outside: it is done when nothing more is told.
-    for (let told = -1; told !== events;) {
-      told = events;
-      await turns(10);
-    }
-    jest.advanceTimersByTime(timeoutSeconds * 1000 - 1);
-    const abortedEarly = signal.aborted;
-    jest.advanceTimersByTime(1);
-    return { ...(await running), abortedEarly };
-  } finally {
-    jest.useRealTimers();
-  }
 }
 
 const times = (count: number, error: Error) => Array<Error>(count).fill(error);
@@ -169,7 +142,8 @@ beforeAll(async () => {
       exhausted.set(key, await run({ [functionName]: times(attempts + 1, errorNamed(error)) }));
     }
     notRetried.set(name, await run({ [functionName]: times(2, new TypeError('a defect')) }));
-    late.set(name, await runOutOfTime(functionName, state.TimeoutSeconds ?? 0));
+    const start = (options: ScriptedRunOptions) => run({ [functionName]: ['hangs'] }, options);
+    late.set(name, await runOutOfTime(start, (call) => call.functionName === functionName, state.TimeoutSeconds ?? 0));
   }
 }, 60_000);
 

@@ -12,7 +12,7 @@ function machineOf(first: object, more: object = {}): Machine {
 async function run(machine: Machine, work: Steps<AbortSignal>[string]['run']) {
   const outputs: unknown[] = [];
   const error = await runMachine(machine, { id: 1 }, { Work: { run: work } }, (_, signal) => signal, {
-    retryPauseMilliseconds: 0,
+    pauseMilliseconds: 0,
     onEvent(event) {
       if (event.type === 'StateExited') outputs.push(event.state.output);
     },

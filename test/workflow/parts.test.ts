@@ -98,7 +98,7 @@ async function run(
     return [functionName, step] as const;
   });
   const allSteps: Steps<Ports> = Object.fromEntries(delivered);
-  await runParts<PlannedPorts>(machine, first, allSteps, () => ports, { retryPauseMilliseconds: 0 });
+  await runParts<PlannedPorts>(machine, first, allSteps, () => ports, { pauseMilliseconds: 0 });
 }
 
 async function resultOf({ ports }: Fleet) {

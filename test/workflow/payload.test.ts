@@ -5,7 +5,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import * as z from 'zod';
 import { DatastoreError } from '../../lambdas/domain/errors.ts';
 import { CONTROL_PLANES_A_PAGE, outcomeSchema, type Outcome } from '../../lambdas/domain/policy-run.ts';
-import type { RunPorts } from '../../lambdas/policy-runs/ports.ts';
+import type { RunPorts } from '../../lambdas/operations/ports.ts';
 import { recordPage } from '../../lambdas/policy-runs/report.ts';
 import { lambdaFunction } from '../../lambdas/runtime/function.ts';
 import { defineStep } from '../../lambdas/step.ts';

@@ -3,7 +3,7 @@ import type { LifeboatEvent } from '../../lambdas/domain/events.ts';
 import type { KubernetesObject } from '../../lambdas/domain/kubernetes-object.ts';
 import type { Cluster } from '../../lambdas/kube/cluster.ts';
 import type { KubeApi } from '../../lambdas/kube/kube-api.ts';
-import type { ClusterRunPorts } from '../../lambdas/policy-runs/ports.ts';
+import type { ClusterRunPorts } from '../../lambdas/operations/ports.ts';
 import { Catalogue } from '../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Journal } from '../../lambdas/store/journal.ts';
@@ -111,6 +111,7 @@ export function plannedCluster(names: readonly string[], etcd: SecureEtcd): Clus
     name: MANAGEMENT_CLUSTER,
     api: api as KubeApi,
     credentialsEndAt: null,
+    attach: () => Promise.reject(new Error('no pod is attached to')),
     openTunnel: (target, options) => etcd.cluster.openTunnel(target, options),
     close: () => undefined,
   };

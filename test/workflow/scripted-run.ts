@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import { isDeepStrictEqual } from 'node:util';
 import { runMachine, type MachineEvent, type Steps } from '../../bin/local/machine.ts';
 import { TunnelError } from '../../lambdas/domain/errors.ts';
@@ -7,7 +9,7 @@ import { stepNamed, type AnySteps } from './machine-steps.ts';
 /** What happens instead of the usual answer: an error, or no answer until somebody aborts. */
 export type Mishap = Error | 'hangs';
 
-/** Mishaps by the function's name, in order of its deliveries; afterwards it answers as usual. */
+/** Mishaps by the step's name, in order of its deliveries; afterwards it answers as usual. */
 export type Script = Readonly<Record<string, readonly Mishap[]>>;
 
 /** A machine whose steps answer by plan; what they take and give is held to the schemas of the real ones. */
@@ -19,6 +21,8 @@ export interface ScriptedMachine {
   readonly answers: Readonly<Record<string, (input: never) => unknown>>;
   /** The inputs that the script is about, where a Map has several items. */
   readonly affects: (input: unknown) => boolean;
+  /** The step's name in the script, where a function is called for several; else it is the function's. */
+  readonly nameOf?: (functionName: string, input: unknown) => string;
 }
 
 export interface Call {
@@ -47,7 +51,7 @@ export function errorNamed(name: string, message = 'made up'): Error {
 
 /** Runs the machine to its end without the pauses of its Retries. */
 export async function runScripted(
-  { machine, input, steps, answers, affects }: ScriptedMachine,
+  { machine, input, steps, answers, affects, nameOf = (name) => name }: ScriptedMachine,
   script: Script,
   { onCall, onEvent }: ScriptedRunOptions = {},
 ): Promise<ScriptedRun> {
@@ -63,7 +67,7 @@ export async function runScripted(
         if (affects(event)) {
           const call = { functionName, input: event, signal };
           calls.push(call);
-          const mishap = left.get(functionName)?.shift();
+          const mishap = left.get(nameOf(functionName, event))?.shift();
           onCall?.(call);
           if (mishap === 'hangs') return await untilAborted(signal);
           if (mishap !== undefined) throw mishap;
@@ -78,7 +82,7 @@ export async function runScripted(
     }),
   );
   const error = await runMachine(machine, input, scripted, (_, signal) => signal, {
-    retryPauseMilliseconds: 0,
+    pauseMilliseconds: 0,
     onEvent(event) {
       events.push(event);
       onEvent?.(event);
@@ -88,6 +92,39 @@ export async function runScripted(
     (failure: unknown) => failure as Error,
   );
   return { error, calls, events };
+}
+
+/** Runs with a step that never answers until its state's time is over; `start` begins the run with these options. */
+export async function runOutOfTime<Run extends ScriptedRun>(
+  start: (options: ScriptedRunOptions) => Promise<Run>,
+  isLate: (call: Call) => boolean,
+  timeoutSeconds: number,
+): Promise<Run & { readonly abortedEarly: boolean }> {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'performance', 'Date', 'hrtime'] });
+  try {
+    const hanging = Promise.withResolvers<AbortSignal>();
+    let events = 0;
+    const running = start({
+      onEvent: () => {
+        events += 1;
+      },
+      onCall: (call) => {
+        if (isLate(call)) hanging.resolve(call.signal);
+      },
+    });
+    const signal = await hanging.promise;
+    // Everything else waits for no clock and nobody outside: it is done when nothing more is told.
+    for (let told = -1; told !== events;) {
+      told = events;
+      for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    }
+    jest.advanceTimersByTime(timeoutSeconds * 1000 - 1);
+    const abortedEarly = signal.aborted;
+    jest.advanceTimersByTime(1);
+    return { ...(await running), abortedEarly };
+  } finally {
+    jest.useRealTimers();
+  }
 }
 
 /** As a step ends that hears of the abort: with an error that would be retried if anybody still asked. */

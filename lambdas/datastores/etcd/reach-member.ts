@@ -1,3 +1,4 @@
+import { LifeboatError } from '../../domain/errors.ts';
 import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
 import type { Cluster } from '../../kube/cluster.ts';
 import { EtcdClient } from './wire/etcd-client.ts';
@@ -16,4 +17,19 @@ export async function connectMember(
 ): Promise<EtcdClient> {
   const openSocket = () => cluster.openTunnel({ namespace, pod, port: clientPort }, { signal });
   return EtcdClient.connect(openSocket, tls, { member: pod, signal });
+}
+
+/** The same to the first member that lets us in; each of them passes on what only the leader may do. The first one's error when none does. */
+export async function connectAnyMember(workload: EtcdWorkload, reach: Reach): Promise<EtcdClient> {
+  let failure: unknown;
+  for (const { pod } of workload.members) {
+    try {
+      return await connectMember(workload, pod, reach);
+    } catch (error) {
+      reach.signal.throwIfAborted();
+      if (!(error instanceof LifeboatError)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }

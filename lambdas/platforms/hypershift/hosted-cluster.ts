@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
 import { NotFoundError, UnsupportedError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
-import type { KubeApi } from '../../kube/kube-api.ts';
+import type { KubeApi, ObjectReference } from '../../kube/kube-api.ts';
 
 export const HYPERSHIFT_API = 'hypershift.openshift.io/v1beta1';
 
@@ -21,6 +21,7 @@ const hostedClusterSchema = z.object({
   }),
   spec: z.object({
     infraID: z.string().optional(),
+    controllerAvailabilityPolicy: z.string().optional(),
     pausedUntil: z.string().optional(),
     pullSecret: reference,
     sshKey: reference,
@@ -31,7 +32,9 @@ const hostedClusterSchema = z.object({
     configuration: z.unknown().optional(),
     etcd: z.object({
       managementType: z.string(),
-      managed: z.object({ shards: z.array(z.object({ name: z.string() })).optional() }).optional(),
+      managed: z
+        .object({ shards: z.array(z.object({ name: z.string(), replicas: z.int().optional() })).optional() })
+        .optional(),
     }),
   }),
   status: z
@@ -41,6 +44,7 @@ const hostedClusterSchema = z.object({
         .optional(),
       conditions: z.array(z.object({ type: z.string(), status: z.string() })).optional(),
       secretEncryption: z.unknown().optional(),
+      kubeconfig: reference,
     })
     .optional(),
 });
@@ -57,20 +61,26 @@ export function parseHostedCluster(object: KubernetesObject): HostedCluster {
   );
 }
 
+/** Where the API serves the HostedCluster of a control plane. */
+export function referenceTo({ namespace, name }: ControlPlaneName): ObjectReference {
+  return { apiVersion: HYPERSHIFT_API, kind: 'HostedCluster', namespace, name };
+}
+
 /** The HostedCluster as the API serves it; NotFoundError when there is none of that name. */
 export async function getHostedCluster(api: KubeApi, name: ControlPlaneName): Promise<KubernetesObject> {
-  const object = await api.get({
-    apiVersion: HYPERSHIFT_API,
-    kind: 'HostedCluster',
-    namespace: name.namespace,
-    name: name.name,
-  });
+  const object = await api.get(referenceTo(name));
   if (object === undefined) {
     throw new NotFoundError(`no control plane ${formatControlPlaneName(name)}: there is no such HostedCluster`, {
       remedy: `Run "lifeboat discover" to see the control planes of ${name.managementCluster}.`,
     });
   }
   return object;
+}
+
+/** The NodePools of a control plane as the API serves them. */
+export async function listNodePools(api: KubeApi, { namespace, name }: ControlPlaneName): Promise<KubernetesObject[]> {
+  const nodePools = await api.list(HYPERSHIFT_API, 'NodePool', { namespace });
+  return nodePools.filter((nodePool) => (nodePool['spec'] as { clusterName?: string }).clusterName === name);
 }
 
 /**

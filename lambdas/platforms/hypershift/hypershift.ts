@@ -1,5 +1,6 @@
 import type { Platform } from '../platform.ts';
-import { describeEtcds } from './etcd.ts';
+import { describeEtcds, readClientTls } from './etcd.ts';
+import { describeHostedApi } from './hosted-api.ts';
 import {
   completedVersion,
   controlPlaneNamespace,
@@ -9,7 +10,9 @@ import {
   stateOf,
 } from './hosted-cluster.ts';
 import { captureIdentity } from './identity.ts';
+import { pauseHostedCluster } from './pause.ts';
 import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
+import { describeRestoreTarget } from './restore-target.ts';
 
 /** Red Hat OpenShift HyperShift: a HostedCluster whose pods live in the namespace `<its namespace>-<its name>`. */
 export const hypershift: Platform = {
@@ -40,4 +43,9 @@ export const hypershift: Platform = {
   },
 
   captureIdentity,
+
+  restoreTarget: describeRestoreTarget,
+  etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)),
+  hostedApi: describeHostedApi,
+  setPause: pauseHostedCluster,
 };

@@ -3,7 +3,7 @@ import { IdentityIncompleteError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { captureClusterApiObjects } from './cluster-api.ts';
-import { controlPlaneNamespace, getHostedCluster, HYPERSHIFT_API, parseHostedCluster } from './hosted-cluster.ts';
+import { controlPlaneNamespace, getHostedCluster, listNodePools, parseHostedCluster } from './hosted-cluster.ts';
 import { findReferences, type ObjectReference } from './references.ts';
 
 /**
@@ -33,9 +33,7 @@ const OPTIONAL_PKI = [
 /** The identity of a control plane: custom resources, all they refer to, PKI, and Cluster API objects when there are any. */
 export async function captureIdentity(api: KubeApi, name: ControlPlaneName): Promise<KubernetesObject[]> {
   const hostedCluster = await getHostedCluster(api, name);
-  const nodePools = (await api.list(HYPERSHIFT_API, 'NodePool', { namespace: name.namespace })).filter(
-    (nodePool) => (nodePool['spec'] as { clusterName?: string }).clusterName === name.name,
-  );
+  const nodePools = await listNodePools(api, name);
   const namespace = controlPlaneNamespace(name);
 
   const missing: string[] = [];

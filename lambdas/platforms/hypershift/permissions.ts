@@ -15,17 +15,20 @@ export const BACKUP_PERMISSIONS: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['pods/portforward'], verbs: ['get', 'create'] },
 ];
 
-/** What a restore in place needs by itself, its safety snapshot included; planned, and not exercised by a restore yet. */
+/** What a restore in place needs by itself, its safety snapshot included. */
 export const RESTORE_PERMISSIONS: readonly PolicyRule[] = [
   ...BACKUP_PERMISSIONS,
-  // Pausing and un-pausing, and the annotation `restored-from-backup`.
-  { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedclusters', 'nodepools'], verbs: ['get', 'patch'] },
-  // API servers, controllers and the control-plane-operator to zero and back, then etcd; the numbers that they had before.
-  { apiGroups: ['apps'], resources: ['deployments', 'statefulsets'], verbs: ['get', 'list'] },
-  { apiGroups: ['apps'], resources: ['deployments/scale', 'statefulsets/scale'], verbs: ['get', 'patch'] },
-  // Helper pods that prepare the data on etcd's volumes, what they say, and the restart of whoever kept stale state.
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'create', 'delete'] },
-  { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
-  // The old volumes are kept for the way back until the new ones serve.
-  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'list', 'create', 'delete'] },
+  // Pausing and un-pausing.
+  { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedclusters'], verbs: ['patch'] },
+  // Whether the pause has reached the control-plane-operator.
+  { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedcontrolplanes'], verbs: ['get'] },
+  // API servers and etcd to zero and back to the numbers that they had.
+  { apiGroups: ['apps'], resources: ['deployments', 'statefulsets'], verbs: ['get'] },
+  { apiGroups: ['apps'], resources: ['deployments/scale', 'statefulsets/scale'], verbs: ['patch'] },
+  // Helper pods that prepare and swap the data on etcd's volumes; what they say is in their status.
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'create', 'delete'] },
+  // A WebSocket, as for pods/portforward: the snapshot goes to a helper pod's standard input.
+  { apiGroups: [''], resources: ['pods/attach'], verbs: ['get', 'create'] },
+  // Size and place of the volumes; the data is swapped inside them.
+  { apiGroups: [''], resources: ['persistentvolumeclaims', 'persistentvolumes'], verbs: ['get'] },
 ];

@@ -70,7 +70,11 @@ async function writeStatus(api: KubeApi, cluster: ControlPlaneObject, holdings: 
   const { version } = parseRelease(cluster.spec.release.image);
   const plans = conditions(cluster, holdings, pass);
   const available = plans.some(({ type, status }) => type === 'Available' && status === 'True');
-  const state = available ? 'Completed' : 'Partial';
+  // What was reached once stays so, however little of it runs afterwards.
+  const reached = cluster.status?.version?.history.some(
+    (entry) => entry.state === 'Completed' && entry.version === version,
+  );
+  const state = available || reached === true ? 'Completed' : 'Partial';
   const { secretEncryption } = cluster.spec;
   const desired = {
     conditions: transition(cluster.status?.conditions, plans, pass.now, generation),

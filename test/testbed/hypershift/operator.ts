@@ -6,6 +6,7 @@ import { reconcileHostedCluster } from './hosted-cluster-reconciler.ts';
 import { FINALIZED, settleDeletions } from './machine-api.ts';
 import { controlPlaneNamespace, OPERATOR_NAMESPACE } from './names.ts';
 import { reconcileNodePool, sweepNodePoolSecrets } from './node-pool-reconciler.ts';
+import { millisecondsToPauseEnd } from './pause.ts';
 import {
   DEPLOYMENT,
   HOSTED_CLUSTER,
@@ -73,8 +74,11 @@ async function ensureOperatorNamespace(api: KubeApi): Promise<void> {
   await api.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: OPERATOR_NAMESPACE } });
 }
 
-/** `errors` carries why the last pass over a HostedCluster failed, by its uid. */
-async function pass(api: KubeApi, errors: Map<string, string | undefined>): Promise<void> {
+/**
+ * `errors` carries why the last pass over a HostedCluster failed, by its uid. Gives the milliseconds after which another
+ * pass is due: the real operator comes back to what is paused when its pause ends.
+ */
+async function pass(api: KubeApi, errors: Map<string, string | undefined>): Promise<number> {
   const [clusters, pools] = await Promise.all([api.list(HOSTED_CLUSTER), api.list(NODE_POOL)]);
   if (clusters.length > 0) await ensureOperatorNamespace(api);
   for (const cluster of clusters) {
@@ -98,6 +102,7 @@ async function pass(api: KubeApi, errors: Map<string, string | undefined>): Prom
       await reconcileNodePool(api, pool, owner, new Date());
     });
   }
+  return Math.min(REGULAR_PASS_MS, millisecondsToPauseEnd([...clusters, ...pools], new Date()));
 }
 
 async function run(kubeconfigPath: string): Promise<void> {
@@ -124,13 +129,14 @@ async function run(kubeconfigPath: string): Promise<void> {
   });
   const errors = new Map<string, string | undefined>();
   while (!stop.signal.aborted) {
+    let waitMs = REGULAR_PASS_MS;
     try {
-      await pass(api, errors);
+      waitMs = await pass(api, errors);
     } catch (error) {
       log('pass', error);
     }
     await sleep(SETTLE_MS);
-    await bell.wait(REGULAR_PASS_MS);
+    await bell.wait(waitMs);
   }
   await Promise.all(watches);
   api.close();

@@ -84,6 +84,7 @@ export interface Condition {
 
 interface ControlPlaneStatus extends Record<string, unknown> {
   conditions?: Condition[];
+  version?: { history: { state: string; version: string }[] };
 }
 
 /** A HostedCluster or the HostedControlPlane that copies its spec. */

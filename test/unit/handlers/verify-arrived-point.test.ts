@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { verifyArrivedPointStep } from '../../../lambdas/handlers/verify-arrived-point.ts';
-import type { ClusterRunPorts } from '../../../lambdas/policy-runs/ports.ts';
+import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
 import { objectCreated } from './aws-events.ts';
 
 const MANIFEST = 'recovery-points/hypershift/mgmt-a/clusters/prod/20260102T030405Z-a1b2/manifest.json';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { dataMessage, PortForwardChannels } from '../../../lambdas/kube/port-forward-channels.ts';
+import { PortForwardChannels } from '../../../lambdas/kube/port-forward-channels.ts';
 import { seed } from '../../suite/seed.ts';
 
 const PORT = 2379;
@@ -49,9 +49,5 @@ describe('the channels of a forwarded port', () => {
     ['no channel', Buffer.alloc(0)],
   ])('are not those of %s', (_, message) => {
     expect(new PortForwardChannels(PORT).read(message)).toBeUndefined();
-  });
-
-  it('put their number before what is written', () => {
-    expect(dataMessage(Buffer.from('abc'))).toEqual(Buffer.from('\0abc'));
   });
 });

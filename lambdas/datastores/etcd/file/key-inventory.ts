@@ -1,49 +1,38 @@
 import type { EncryptionUse, SnapshotFacts } from '../../../domain/snapshot-facts.ts';
-import { bytesOf } from './bytes.ts';
-import { KeyIndex } from './key-index.ts';
+import { KeyPlaces, NO_PLACE } from './key-places.ts';
 import type { ScannedEntry } from './keyspace-scan.ts';
-import { placeOf } from './kubernetes-key.ts';
 import { encryptionOf, isMarkedByKubernetes, UNRECOGNISED, type ValueEncryption } from './stored-value.ts';
 import { Uint32Column } from './uint32-column.ts';
 
-/** Prefixes that nothing but Kubernetes and OpenShift use; keys below any other one need a value that proves them. */
-const KNOWN_PREFIXES = ['/registry', '/kubernetes.io', '/openshift.io'];
 /** Where keys are counted that are not of Kubernetes. */
 const OTHER = 'other';
-/** An etcd that is no Kubernetes store can have any number of paths; those past this many are counted as `other`. */
-const MOST_PLACES = 65_536;
 const MOST_ENCRYPTIONS = 1024;
 const NONE = 0;
-
-interface Place {
-  readonly prefix: string;
-  readonly resource: string;
-}
 
 /** What the living keys of a keyspace are: counts a resource, the prefix, and how values are encrypted at rest. */
 export type Inventory = Pick<SnapshotFacts, 'keys' | 'keysByResource' | 'prefix' | 'encryption'>;
 
 /** Collects the inventory from each entry that sets a value; what a key's last such entry says counts. */
 export class KeyInventory {
-  readonly #index = new KeyIndex();
-  /** Place of a key + 1, and encryption of its value + 1; 0 is none. Both by the key's number. */
+  readonly #places = new KeyPlaces();
+  /** Place of a key, and encryption of its value + 1; 0 is none. Both by the key's number. */
   readonly #placeOfKey = new Uint32Column();
   readonly #encryptionOfKey = new Uint32Column();
-  readonly #places: Place[] = [];
-  readonly #prefixes = new Set(KNOWN_PREFIXES);
   readonly #encryptions: ValueEncryption[] = [UNRECOGNISED];
   readonly #encryptionNumbers = new Map<string, number>();
 
   observe(view: DataView, entry: ScannedEntry): void {
     while (this.#placeOfKey.length <= entry.key) {
-      this.#placeOfKey.push(NONE);
+      this.#placeOfKey.push(NO_PLACE);
       this.#encryptionOfKey.push(NONE);
     }
-    if (this.#placeOfKey.get(entry.key) === NONE) this.#placeOfKey.set(entry.key, this.#placeNumber(view, entry));
+    if (this.#placeOfKey.get(entry.key) === NO_PLACE) {
+      this.#placeOfKey.set(entry.key, this.#places.numberOf(view, entry.keyStart, entry.keyEnd));
+    }
     this.#encryptionOfKey.set(entry.key, this.#encryptionNumber(view, entry));
-    if (!isMarkedByKubernetes(view, entry.valueStart, entry.valueEnd)) return;
-    const place = this.#places[this.#placeOfKey.get(entry.key) - 1];
-    if (place !== undefined) this.#prefixes.add(place.prefix);
+    if (isMarkedByKubernetes(view, entry.valueStart, entry.valueEnd)) {
+      this.#places.prove(this.#placeOfKey.get(entry.key));
+    }
   }
 
   /** Counts over the keys for which `isLive` says true, of the `keys` that there were. */
@@ -61,10 +50,9 @@ export class KeyInventory {
     const byResource = new Map<string, number>();
     const byPrefix = new Map<string, number>();
     for (const [number, count] of byPlace) {
-      const place = this.#places[number - 1];
-      const ofKubernetes = place !== undefined && this.#prefixes.has(place.prefix);
-      increase(byResource, ofKubernetes ? place.resource : OTHER, count);
-      if (ofKubernetes) increase(byPrefix, place.prefix, count);
+      const place = this.#places.ofKubernetes(number);
+      increase(byResource, place?.resource ?? OTHER, count);
+      if (place !== undefined) increase(byPrefix, place.prefix, count);
     }
     return {
       keys: live,
@@ -72,18 +60,6 @@ export class KeyInventory {
       prefix: [...byPrefix].sort(byCount)[0]?.[0],
       encryption: [...byEncryption].sort(byCount).map(([number, values]) => this.#use(number, values)),
     };
-  }
-
-  #placeNumber(view: DataView, entry: ScannedEntry): number {
-    const place = placeOf(view, entry.keyStart, entry.keyEnd);
-    if (place === undefined) return NONE;
-    const number = this.#index.numberOf(view, entry.keyStart, place.end);
-    if (number >= MOST_PLACES) return NONE;
-    if (number === this.#places.length) {
-      const prefix = bytesOf(view, entry.keyStart, place.prefixEnd).toString();
-      this.#places.push({ prefix, resource: bytesOf(view, place.prefixEnd + 1, place.end).toString() });
-    }
-    return number + 1;
   }
 
   #encryptionNumber(view: DataView, entry: ScannedEntry): number {

@@ -2,14 +2,11 @@ import type { KeyspaceHash } from '../../../domain/snapshot-facts.ts';
 import { Bitmap } from './bitmap.ts';
 import { INITIAL_REGISTER, updateRegister } from './crc32c.ts';
 import { KeyIndex } from './key-index.ts';
+import { KeyValueRanges } from './key-value-ranges.ts';
 import { hashRuns } from './keyspace-hash.ts';
-import { ProtobufFields } from './protobuf-fields.ts';
 import { isTombstone, mainRevision } from './revision-key.ts';
-import { PageFault, type TreePage } from './tree-page.ts';
+import type { TreePage } from './tree-page.ts';
 import { Uint32Column } from './uint32-column.ts';
-
-const KEY_FIELD = 1;
-const VALUE_FIELD = 5;
 
 /** No entry at or below the compact revision holds the key's newest value there. */
 const NOWHERE = 0xffffffff;
@@ -17,13 +14,9 @@ const LIVE = 1;
 const CHANGED_LATER = 2;
 
 /** Where the parts of the entry added last are, in the view of its page. */
-export interface ScannedEntry {
+export class ScannedEntry extends KeyValueRanges {
   /** The key's number, from 0 in order of first sight. */
-  key: number;
-  keyStart: number;
-  keyEnd: number;
-  valueStart: number;
-  valueEnd: number;
+  key = 0;
 }
 
 /**
@@ -34,7 +27,7 @@ export interface ScannedEntry {
  * entry); afterwards the wanted runs are cut out of it without reading again. A million live keys take about 50 MB.
  */
 export class KeyspaceScan {
-  readonly entry: ScannedEntry = { key: 0, keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0 };
+  readonly entry = new ScannedEntry();
   /** Main revision of the last entry, 0 before the first. */
   lastRevision = 0;
   /** CRC over every entry so far. */
@@ -43,7 +36,6 @@ export class KeyspaceScan {
   readonly #revision: number;
   #startRegister = INITIAL_REGISTER;
   readonly #keys = new KeyIndex();
-  readonly #fields = new ProtobufFields();
   readonly #states = new Uint32Column();
   /** For each key the last entry at or below the compact revision that is no tombstone, or NOWHERE. */
   readonly #newestCompacted = new Uint32Column();
@@ -70,12 +62,11 @@ export class KeyspaceScan {
     const start = leaf.keyStart(index);
     const revisionEnd = leaf.keyEnd(index);
     const end = leaf.valueEnd(index);
-    if (leaf.isBucket(index)) throw new PageFault(`entry ${index} is a bucket where etcd keeps values`);
+    this.entry.locate(leaf, index);
     const main = mainRevision(view, start, revisionEnd);
     const deletes = isTombstone(view, start, revisionEnd);
     this.lastRevision = main;
     this.register = updateRegister(this.register, view, start, end);
-    this.#locate(view, index, revisionEnd, end);
     if (main > this.#revision) return false;
     const key = this.#keys.numberOf(view, this.entry.keyStart, this.entry.keyEnd);
     this.entry.key = key;
@@ -137,25 +128,5 @@ export class KeyspaceScan {
   #someKeyLives(): boolean {
     for (let key = 0; key < this.keys; key += 1) if (this.isLive(key)) return true;
     return false;
-  }
-
-  /** Finds key and value in the entry's mvccpb.KeyValue. The one that `--bump-revision` adds is empty. */
-  #locate(view: DataView, index: number, start: number, end: number): void {
-    const { entry } = this;
-    const fields = this.#fields;
-    entry.keyStart = entry.keyEnd = entry.valueStart = entry.valueEnd = end;
-    fields.begin(view, start, end);
-    while (fields.next()) {
-      if (fields.field !== KEY_FIELD && fields.field !== VALUE_FIELD) continue;
-      if (!fields.isBytes) throw new PageFault(`entry ${index} is not a key and its value`);
-      if (fields.field === KEY_FIELD) {
-        entry.keyStart = fields.start;
-        entry.keyEnd = fields.end;
-      } else {
-        entry.valueStart = fields.start;
-        entry.valueEnd = fields.end;
-      }
-    }
-    if (fields.malformed) throw new PageFault(`entry ${index} is not a key and its value`);
   }
 }

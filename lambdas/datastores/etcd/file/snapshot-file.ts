@@ -1,28 +1,22 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
-import { NotFoundError, RevisionUnavailableError } from '../../../domain/errors.ts';
+import { RevisionUnavailableError } from '../../../domain/errors.ts';
 import type { KeyspaceHash, SnapshotFacts } from '../../../domain/snapshot-facts.ts';
-import { BoltFile } from './bolt-file.ts';
+import type { BoltFile } from './bolt-file.ts';
 import { checkFreelist } from './bolt-freelist.ts';
 import { leavesOf } from './bolt-tree.ts';
-import { corruptFile } from './corrupt-file.ts';
 import { checksumOf, INITIAL_REGISTER, updateRegister } from './crc32c.ts';
 import { bucketNamed, bucketsOf, readCompactRevision } from './etcd-buckets.ts';
 import { EtcdRecords } from './etcd-records.ts';
 import { KeyInventory } from './key-inventory.ts';
 import { KeyspaceScan } from './keyspace-scan.ts';
+import { FIRST_REVISION, KEY_BUCKET, newestRevision, walkKeyspace } from './keyspace-walk.ts';
+import { withSnapshot } from './open-snapshot.ts';
 import { Pacer, type ReadingOptions } from './pacer.ts';
-import { FilePageSource } from './page-source.ts';
-import { TRAILER_BYTES, verifyTrailer } from './trailer.ts';
+import { verifyTrailer } from './trailer.ts';
 
 export interface SnapshotReadingOptions extends ReadingOptions {
   /** Leaves out the SHA-256 over the file, for a caller that compared it with the trailer while writing the file. */
   readonly trailerVerified?: boolean | undefined;
 }
-
-/** The bucket with the history of all keys. */
-const KEY_BUCKET = 'key';
-/** An etcd that never wrote anything is at this revision. */
-const FIRST_REVISION = 1;
 
 /**
  * Reads an etcd snapshot file (a bbolt file and its 32-byte SHA-256) from end to end and tells what is in it. Everything
@@ -60,17 +54,12 @@ export async function hashKeyspace(
   return await withSnapshot(path, async (source, file) => {
     const pacer = new Pacer(options, source.sizeBytes);
     await pacer.turn();
-    const ledger = file.ledger();
-    const buckets = bucketsOf(file, ledger);
-    const compacted = readCompactRevision(file, buckets);
+    const compacted = readCompactRevision(file, bucketsOf(file, file.ledger()));
     const scan = new KeyspaceScan(compactRevision, revision);
-    for (const leaf of leavesOf(file, bucketNamed(file, buckets, KEY_BUCKET), ledger)) {
-      file.onPage(leaf.id, () => {
-        for (let index = 0; index < leaf.count; index += 1) scan.add(leaf, index);
-      });
-      if (pacer.advance(leaf.view.byteLength)) await pacer.turn();
-    }
-    const newest = newestRevision(scan, compacted);
+    await walkKeyspace(file, pacer, (leaf, index) => {
+      scan.add(leaf, index);
+    });
+    const newest = newestRevision(scan.lastRevision, compacted);
     if (compactRevision < compacted || revision < compactRevision || revision > newest) {
       throw new RevisionUnavailableError(
         `The snapshot file ${path} holds revisions ${Math.max(compacted, FIRST_REVISION)} to ${newest}, ` +
@@ -110,7 +99,7 @@ async function readContents(file: BoltFile, pacer: Pacer): Promise<Omit<Snapshot
     }
   }
   checkFreelist(file, ledger);
-  const revision = newestRevision(scan, compactRevision);
+  const revision = newestRevision(scan.lastRevision, compactRevision);
   return {
     revision,
     compactRevision,
@@ -125,41 +114,7 @@ async function readContents(file: BoltFile, pacer: Pacer): Promise<Omit<Snapshot
   };
 }
 
-/** Where an etcd that starts on this file continues: compaction may have removed the entry of its newest revision. */
-function newestRevision(scan: KeyspaceScan, compactRevision: number): number {
-  return Math.max(FIRST_REVISION, scan.lastRevision, compactRevision);
-}
-
 function updateWithName(register: number, bucket: string): number {
   const name = Buffer.from(bucket, 'latin1');
   return updateRegister(register, new DataView(name.buffer, name.byteOffset, name.byteLength), 0, name.byteLength);
-}
-
-async function withSnapshot<T>(path: string, work: (source: FilePageSource, file: BoltFile) => Promise<T>): Promise<T> {
-  const descriptor = openFile(path);
-  try {
-    const source = new FilePageSource(path, descriptor, fstatSync(descriptor).size);
-    const file = new BoltFile(source);
-    const expected = file.meta.highWater * file.meta.pageSizeBytes + TRAILER_BYTES;
-    if (source.sizeBytes !== expected) {
-      throw corruptFile(
-        path,
-        `it is ${source.sizeBytes} bytes long and should be ${expected}, the hash at its end included`,
-      );
-    }
-    return await work(source, file);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function openFile(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (cause) {
-    throw new NotFoundError(`The snapshot file ${path} cannot be opened.`, {
-      remedy: 'Check that the path is right and that the file may be read.',
-      cause,
-    });
-  }
 }

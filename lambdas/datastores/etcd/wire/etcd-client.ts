@@ -4,15 +4,21 @@ import type { EtcdClientTls } from '../../../domain/etcd-workload.ts';
 import { GrpcConnection } from './grpc-connection.ts';
 import { GrpcFrameError } from './grpc-frames.ts';
 import {
+  decodeDeletedCount,
   decodeHashKV,
   decodeMemberList,
+  decodeRange,
   decodeSnapshotChunk,
   decodeStatus,
   EMPTY_REQUEST,
+  encodeDeleteRangeRequest,
   encodeHashKVRequest,
+  encodeRangeRequest,
   type EtcdHashKV,
   type EtcdMember,
   type EtcdStatus,
+  type RangeAnswer,
+  type RangeRequest,
   type SnapshotChunk,
 } from './messages.ts';
 import { ProtobufError } from './protobuf.ts';
@@ -28,8 +34,9 @@ export interface EtcdClientOptions {
 }
 
 /**
- * The few calls of etcd's API that a backup needs, to one member, all reading. Errors of every method: DatastoreError,
- * PermissionError, NoUsableMemberError, the error of the stream below (TunnelError), or the signal's reason.
+ * The few calls of etcd's API that a backup and a restore need, to one member; only `deleteKeys` changes anything. Errors
+ * of every method: DatastoreError, PermissionError, NoUsableMemberError, the error of the stream below (TunnelError), or
+ * the signal's reason.
  */
 export class EtcdClient {
   readonly #connection: GrpcConnection;
@@ -79,6 +86,22 @@ export class EtcdClient {
   /** The hash of the keyspace up to a revision. DatastoreError when the member has compacted it or not reached it. */
   async hashKV(revision: number): Promise<EtcdHashKV> {
     return this.#call('Maintenance/HashKV', encodeHashKVRequest(revision), decodeHashKV, 10);
+  }
+
+  /**
+   * The keys of a range in order. DatastoreError when the member has compacted the revision or not reached it, has no
+   * leader (unless `serializable`), or its answer is above 4 MiB: ask for less with `limit` then.
+   */
+  async range(request: RangeRequest): Promise<RangeAnswer> {
+    return this.#call('KV/Range', encodeRangeRequest(request), decodeRange);
+  }
+
+  /**
+   * Deletes one key, or all from `key` to before `rangeEnd`, and says how many there were. When it fails they may be
+   * deleted or not; it is safe to repeat.
+   */
+  async deleteKeys(key: Buffer, rangeEnd?: Buffer): Promise<number> {
+    return this.#call('KV/DeleteRange', encodeDeleteRangeRequest(key, rangeEnd), decodeDeletedCount);
   }
 
   /**

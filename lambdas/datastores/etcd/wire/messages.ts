@@ -47,14 +47,74 @@ export interface SnapshotChunk {
   readonly version: string;
 }
 
+/** What is asked of KV.Range. */
+export interface RangeRequest {
+  readonly key: Buffer;
+  /** Exclusive; a single zero byte is the end of all keys. Without it the range is `key` alone. */
+  readonly rangeEnd?: Buffer;
+  /** The most keys that are given; without it all. */
+  readonly limit?: number;
+  /** The revision that is read at; without it the newest. */
+  readonly revision?: number;
+  /** Leaves values empty. */
+  readonly keysOnly?: boolean;
+  /** Answered from what this member has, without asking the leader: possibly old, but there without a leader too. */
+  readonly serializable?: boolean;
+}
+
+/** One key and its value; the buffers are views of the whole answer. */
+export interface EtcdKeyValue {
+  readonly key: Buffer;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  /** Counts the writes since the key was created, from 1. */
+  readonly version: number;
+  /** `0` without a lease. */
+  readonly lease: string;
+  readonly value: Buffer;
+}
+
+/** Answer of KV.Range, in the order of keys. */
+export interface RangeAnswer {
+  /** The newest revision when it was answered, whichever was asked for. */
+  readonly revision: number;
+  /** Whether the limit left keys out. */
+  readonly more: boolean;
+  /** How many keys the range has, those left out included. */
+  readonly count: number;
+  readonly kvs: readonly EtcdKeyValue[];
+}
+
 const NO_BYTES = Buffer.alloc(0);
 
-/** Every request but HashKV's: all its fields have their defaults. */
+/** Every request whose fields all have their defaults. */
 export const EMPTY_REQUEST = NO_BYTES;
 
 /** HashKVRequest. */
 export function encodeHashKVRequest(revision: number): Buffer {
   return encodeProtobuf([{ number: 1, varint: BigInt(revision) }]);
+}
+
+/** RangeRequest. */
+export function encodeRangeRequest(request: RangeRequest): Buffer {
+  return encodeProtobuf([
+    ...encodeRange(request.key, request.rangeEnd),
+    { number: 3, varint: BigInt(request.limit ?? 0) },
+    { number: 4, varint: BigInt(request.revision ?? 0) },
+    { number: 7, varint: request.serializable === true ? 1n : 0n },
+    { number: 8, varint: request.keysOnly === true ? 1n : 0n },
+  ]);
+}
+
+/** DeleteRangeRequest. */
+export function encodeDeleteRangeRequest(key: Buffer, rangeEnd: Buffer | undefined): Buffer {
+  return encodeProtobuf(encodeRange(key, rangeEnd));
+}
+
+// An end that is there and empty means to etcd that there is none: all keys from the first one on.
+function encodeRange(key: Buffer, rangeEnd: Buffer = NO_BYTES): ProtobufField[] {
+  const start = { number: 1, bytes: key };
+  return rangeEnd.length === 0 ? [start] : [start, { number: 2, bytes: rangeEnd }];
 }
 
 export function decodeStatus(message: Buffer): EtcdStatus {
@@ -88,6 +148,28 @@ export function decodeMemberList(message: Buffer): EtcdMember[] {
 export function decodeHashKV(message: Buffer): EtcdHashKV {
   const fields = new Fields(message);
   return { hash: fields.integer(2), compactRevision: fields.integer(3) };
+}
+
+export function decodeRange(message: Buffer): RangeAnswer {
+  const fields = new Fields(message);
+  return {
+    revision: fields.message(1).integer(3),
+    more: fields.integer(3) !== 0,
+    count: fields.integer(4),
+    kvs: fields.messages(2).map((kv) => ({
+      key: kv.bytes(1),
+      createRevision: kv.integer(2),
+      modRevision: kv.integer(3),
+      version: kv.integer(4),
+      value: kv.bytes(5),
+      lease: kv.id(6),
+    })),
+  };
+}
+
+/** How many keys DeleteRange deleted. */
+export function decodeDeletedCount(message: Buffer): number {
+  return new Fields(message).integer(2);
 }
 
 export function decodeSnapshotChunk(message: Buffer): SnapshotChunk {

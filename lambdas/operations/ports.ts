@@ -5,7 +5,7 @@ import type { RecoveryPointPorts } from '../recovery-points/ports.ts';
 import type { Journal } from '../store/journal.ts';
 import type { Locks } from '../store/locks.ts';
 
-/** What the steps of a policy run need that talk to no cluster and publish nothing. */
+/** What the steps of operations need that talk to no cluster and publish nothing. */
 export interface RunPorts extends RecoveryPointPorts {
   readonly configuration: Configuration;
   readonly journal: Journal;

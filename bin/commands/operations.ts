@@ -1,0 +1,68 @@
+import * as z from 'zod';
+import { NotFoundError } from '../../lambdas/domain/errors.ts';
+import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { readRestorePlan } from '../../lambdas/restores/records.ts';
+import type { Ports } from '../local/ports.ts';
+import { formatAge, formatTable } from '../output/format.ts';
+import { describePlan, describeResult } from '../output/restore-text.ts';
+import type { CommandResult } from './result.ts';
+
+/** Runs of policies have plans of another kind. */
+const planKindSchema = z.looseObject({ kind: z.string().optional() });
+
+type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock'>;
+
+/** `lifeboat operations`: every restore, the newest last. */
+export async function operations(ports: OperationPorts): Promise<CommandResult> {
+  const found = [];
+  for (const operation of await ports.journal.operations()) {
+    if (!(await isRestore(ports, operation))) continue;
+    const plan = await readRestorePlan(operation, ports);
+    const result = await ports.journal.read(operation, 'result', restoreResultSchema);
+    const { controlPlane, point, plannedAt } = plan;
+    found.push({ operation, controlPlane, point, plannedAt, outcome: result?.outcome ?? null });
+  }
+  const now = ports.clock();
+  return {
+    json: { operations: found },
+    text:
+      found.length === 0
+        ? 'no operations'
+        : formatTable(
+            ['OPERATION', 'CONTROL PLANE', 'POINT', 'BEGUN', 'OUTCOME'],
+            found.map(({ operation, controlPlane, point, plannedAt, outcome }) => [
+              operation,
+              controlPlane,
+              point,
+              `${formatAge(new Date(plannedAt), now)} ago`,
+              outcome ?? 'not ended',
+            ]),
+          ),
+  };
+}
+
+/** `lifeboat operation <id>`: its plan, what was done of it, and how it ended. */
+export async function operation(ports: OperationPorts, id: string): Promise<CommandResult> {
+  if (!(await isRestore(ports, id))) {
+    throw new NotFoundError(`there is no operation ${id}`, { remedy: 'Run "lifeboat operations" to see them.' });
+  }
+  const plan = await readRestorePlan(id, ports);
+  const result = (await ports.journal.read(id, 'result', restoreResultSchema)) ?? null;
+  const documents = await ports.journal.documents(id);
+  return {
+    json: { plan, documents, result },
+    text: [
+      describePlan(plan, ports.clock()),
+      '',
+      ...documents.map(({ name, writtenAt }) => `${writtenAt.toISOString()}  ${name}`),
+      '',
+      result === null
+        ? `not ended; if nobody works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
+        : describeResult(result),
+    ].join('\n'),
+  };
+}
+
+async function isRestore({ journal }: OperationPorts, id: string): Promise<boolean> {
+  return (await journal.read(id, 'plan', planKindSchema))?.kind === 'restore';
+}

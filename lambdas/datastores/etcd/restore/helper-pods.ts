@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { UnsupportedError } from '../../../domain/errors.ts';
+import type { EtcdInstallation, EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
+import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
+import { BACK_SCRIPT, CLEAR_SCRIPT, FETCH_SCRIPT, FINISH_SCRIPT, SWAP_SCRIPT } from './helper-scripts.ts';
+
+/** A member whose volume a helper pod works on. `node` is null while it has no pod that says where its volume is. */
+export type HelpedMember = Pick<EtcdMemberVolume, 'pod' | 'peerUrl' | 'claim'> & { readonly node: string | null };
+
+interface HelperPlan {
+  readonly operation: string;
+  /** With a POSIX shell and the usual commands; default {@link HELPER_IMAGE}. */
+  readonly helperImage?: string;
+  /** From the pod's start on its node; the time until it is scheduled is not counted. */
+  readonly activeDeadlineSeconds?: number;
+}
+
+/** What is restored, for every member the same. */
+export interface PreparationPlan extends HelperPlan {
+  /** Of the snapshot with its 32-byte trailer. */
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** Unlike every token before, so that no old member can ever join. */
+  readonly clusterToken: string;
+  readonly bump: number;
+  /** Of the etcd that runs now, e.g. `3.6.5`. */
+  readonly etcdVersion: string;
+}
+
+export interface SwapPlan extends HelperPlan {
+  /** Forward to the restored data, back to those before, or remove all that the operation keeps on the volume. */
+  readonly action: 'swap' | 'back' | 'clear';
+}
+
+/** The container of a preparation that takes the snapshot from its standard input. */
+export const FETCH_CONTAINER = 'fetch';
+
+const HELPER_IMAGE = 'curlimages/curl:8.17.0';
+const PREPARATION_SECONDS = 3600;
+const SWAP_SECONDS = 600;
+const LONGEST_POD_NAME = 63;
+const VOLUME = 'data';
+const SCRIPTS = { swap: SWAP_SCRIPT, back: BACK_SCRIPT, clear: CLEAR_SCRIPT } as const;
+
+// etcd makes its write-ahead log in files of 64 MiB and has the next one ready; the rest is for the live etcd, which goes on.
+const ROOM_BESIDE_BYTES = 256 * 1024 * 1024;
+
+// Small requests let the live etcd beside it go first. What etcdutl needs grows with the file's pages: 8 GiB are two million.
+const RESOURCES = { requests: { cpu: '50m', memory: '64Mi' }, limits: { memory: '512Mi' } } as const;
+
+/** Who a container runs as: it must be who etcd runs as, or the files would not be etcd's. */
+const identitySchema = z
+  .object({
+    runAsUser: z.int().optional(),
+    runAsGroup: z.int().optional(),
+    runAsNonRoot: z.boolean().optional(),
+    seLinuxOptions: z.unknown().optional(),
+    seccompProfile: z.unknown().optional(),
+  })
+  .optional();
+
+/** What a preparation must find free on a volume: the snapshot, what is made of it, and a reserve. */
+export function preparationRoomBytes(sizeBytes: number): number {
+  return 2 * sizeBytes + ROOM_BESIDE_BYTES;
+}
+
+/**
+ * A pod that restores a snapshot beside the live data of a member: `fetch` takes the file from its standard input, etcd's own
+ * program restores it, and the pod ends. UnsupportedError for an etcd whose program can't raise revisions.
+ */
+export function preparationPod(
+  installation: EtcdInstallation,
+  member: HelpedMember,
+  plan: PreparationPlan,
+): KubernetesObject {
+  const { own } = directories(installation, plan.operation);
+  const roomKiB = Math.ceil(preparationRoomBytes(plan.sizeBytes) / 1024);
+  const fetch = scriptContainer(installation, plan, FETCH_CONTAINER, FETCH_SCRIPT, [
+    String(plan.sizeBytes),
+    plan.sha256,
+    String(roomKiB),
+  ]);
+  const restore = {
+    name: 'restore',
+    image: installation.pods.image,
+    ...(installation.pods.imagePullPolicy === undefined ? {} : { imagePullPolicy: installation.pods.imagePullPolicy }),
+    command: [
+      restoreProgram(plan.etcdVersion),
+      'snapshot',
+      'restore',
+      `${own}/snapshot.db`,
+      `--data-dir=${own}/restored`,
+      `--name=${member.pod}`,
+      `--initial-cluster=${installation.members.map(({ pod, peerUrl }) => `${pod}=${peerUrl}`).join(',')}`,
+      `--initial-cluster-token=${plan.clusterToken}`,
+      `--initial-advertise-peer-urls=${member.peerUrl}`,
+      `--bump-revision=${plan.bump}`,
+      '--mark-compacted',
+    ],
+    ...sharedByContainers(installation, identityOf(installation)),
+  };
+  // While etcd runs, its volume is attached to its node and, if ReadWriteOnce, to no other.
+  const affinity = member.node === null ? {} : { requiredDuringSchedulingIgnoredDuringExecution: onlyOn(member.node) };
+  return helperPod(installation, member, plan, {
+    step: 'prepare',
+    activeDeadlineSeconds: plan.activeDeadlineSeconds ?? PREPARATION_SECONDS,
+    affinity,
+    containers: {
+      initContainers: [{ ...fetch, stdin: true, stdinOnce: true }, restore],
+      containers: [scriptContainer(installation, plan, 'finish', FINISH_SCRIPT)],
+    },
+  });
+}
+
+/** A pod that exchanges the directories of a member whose etcd is stopped, puts them back, or removes what is left over. */
+export function swapPod(installation: EtcdInstallation, member: HelpedMember, plan: SwapPlan): KubernetesObject {
+  // The volume may still be attached there; but with etcd stopped it can follow the pod, should the node be gone.
+  const affinity =
+    member.node === null
+      ? {}
+      : {
+          preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: nodeNamed(member.node) }],
+        };
+  return helperPod(installation, member, plan, {
+    step: plan.action,
+    activeDeadlineSeconds: plan.activeDeadlineSeconds ?? SWAP_SECONDS,
+    affinity,
+    containers: { containers: [scriptContainer(installation, plan, plan.action, SCRIPTS[plan.action])] },
+  });
+}
+
+interface PodParts {
+  readonly step: 'prepare' | SwapPlan['action'];
+  readonly activeDeadlineSeconds: number;
+  readonly affinity: object;
+  readonly containers: { readonly initContainers?: readonly object[]; readonly containers: readonly object[] };
+}
+
+function helperPod(
+  { namespace, pods }: EtcdInstallation,
+  { pod, claim }: HelpedMember,
+  { operation }: HelperPlan,
+  { step, activeDeadlineSeconds, affinity, containers }: PodParts,
+): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      namespace,
+      name: podName(operation, step, pod),
+      labels: { 'app.kubernetes.io/managed-by': 'lifeboat', 'lifeboat.io/operation': operation },
+    },
+    spec: {
+      restartPolicy: 'Never',
+      activeDeadlineSeconds,
+      // With 0 the API server forgets a deleted pod at once, while its containers may still write.
+      terminationGracePeriodSeconds: 1,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      // By the scheduler, which looks at taints, room and where the volume can be; `nodeName` would pass it by.
+      affinity: { nodeAffinity: affinity },
+      securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...(pods.securityContext ?? {}) },
+      ...(pods.tolerations === undefined ? {} : { tolerations: pods.tolerations }),
+      ...(pods.imagePullSecrets === undefined ? {} : { imagePullSecrets: pods.imagePullSecrets }),
+      ...(pods.priorityClassName === undefined ? {} : { priorityClassName: pods.priorityClassName }),
+      volumes: [{ name: VOLUME, persistentVolumeClaim: { claimName: claim } }],
+      ...containers,
+    },
+  };
+}
+
+function scriptContainer(
+  installation: EtcdInstallation,
+  { operation, helperImage = HELPER_IMAGE }: HelperPlan,
+  name: string,
+  script: string,
+  args: readonly string[] = [],
+): object {
+  const { own, data } = directories(installation, operation);
+  return {
+    name,
+    image: helperImage,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['sh', '-euc', script, name, own, data, ...args],
+    ...sharedByContainers(installation, helperIdentity(installation)),
+  };
+}
+
+function sharedByContainers({ mountPath }: EtcdInstallation, identity: z.infer<typeof identitySchema>): object {
+  return {
+    resources: RESOURCES,
+    volumeMounts: [{ name: VOLUME, mountPath }],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    securityContext: {
+      ...identity,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  };
+}
+
+/** As etcd's own container; its other rights, e.g. a privileged one's, are not needed. */
+function identityOf({ pods }: EtcdInstallation): z.infer<typeof identitySchema> {
+  return identitySchema.parse(pods.containerSecurityContext);
+}
+
+/** Images of etcd that run as no user in particular run as root; the helper image has a user of its own. */
+function helperIdentity(installation: EtcdInstallation): z.infer<typeof identitySchema> {
+  const ofPod = identitySchema.parse(installation.pods.securityContext);
+  const ofContainer = identityOf(installation);
+  const isSaid = (ofContainer?.runAsUser ?? ofPod?.runAsUser) !== undefined;
+  const mayBeRoot = (ofContainer?.runAsNonRoot ?? ofPod?.runAsNonRoot) !== true;
+  return isSaid || !mayBeRoot ? ofContainer : { ...ofContainer, runAsUser: 0 };
+}
+
+/** etcdutl has `snapshot restore` alone since 3.6; before, images may hold etcdctl only. Both raise revisions as of some release. */
+function restoreProgram(version: string): 'etcdutl' | 'etcdctl' {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/, 3).map(Number);
+  if (major > 3 || (major === 3 && minor >= 6)) return 'etcdutl';
+  if (major === 3 && ((minor === 5 && patch >= 10) || (minor === 4 && patch >= 27))) return 'etcdctl';
+  throw new UnsupportedError(`etcd ${version} can't raise revisions in a restore`, {
+    remedy: 'Update etcd to 3.4.27, 3.5.10 or a later release, then restore.',
+  });
+}
+
+function directories({ mountPath, dataDirectory }: EtcdInstallation, operation: string): { own: string; data: string } {
+  return { own: `${mountPath}/lifeboat-${operation}`, data: `${mountPath}/${dataDirectory}` };
+}
+
+/** Names that are too long end in a hash of themselves, so that they stay different. */
+function podName(operation: string, step: PodParts['step'], pod: string): string {
+  const name = `lifeboat-${operation}-${step}-${pod}`;
+  if (name.length <= LONGEST_POD_NAME) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return `${name.slice(0, LONGEST_POD_NAME - hash.length - 1)}-${hash}`;
+}
+
+function onlyOn(node: string): object {
+  return { nodeSelectorTerms: [nodeNamed(node)] };
+}
+
+/** By the name itself: the label kubernetes.io/hostname may differ from it. */
+function nodeNamed(node: string): object {
+  return { matchFields: [{ key: 'metadata.name', operator: 'In', values: [node] }] };
+}

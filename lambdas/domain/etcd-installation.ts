@@ -1,0 +1,44 @@
+import * as z from 'zod';
+
+/** One member of an etcd as it lies on its volume. Its pod's name is its member's name as well. */
+const memberVolumeSchema = z.strictObject({
+  pod: z.string(),
+  peerUrl: z.string(),
+  /** The PersistentVolumeClaim with its data. */
+  claim: z.string(),
+  /** What the claim may hold. */
+  capacityBytes: z.int().nonnegative(),
+  /** The node of its pod, where the volume is attached. */
+  node: z.string(),
+});
+
+/** What every helper pod takes over from the pods of the StatefulSet, as the API serves it. */
+const podManners = z.strictObject({
+  image: z.string(),
+  imagePullPolicy: z.string().optional(),
+  imagePullSecrets: z.array(z.unknown()).optional(),
+  securityContext: z.unknown().optional(),
+  containerSecurityContext: z.unknown().optional(),
+  tolerations: z.array(z.unknown()).optional(),
+  priorityClassName: z.string().optional(),
+});
+
+/**
+ * An etcd as it is installed: what a restore must know beyond what a snapshot needs. A platform describes it, the datastore
+ * room restores anything so described. It holds no secrets, so that it can be recorded in a plan.
+ */
+export const etcdInstallationSchema = z.strictObject({
+  /** Name of the datastore inside its control plane. */
+  datastore: z.string(),
+  namespace: z.string(),
+  statefulSet: z.string(),
+  clientPort: z.int(),
+  /** Where the volume is mounted, e.g. `/var/lib`. */
+  mountPath: z.string(),
+  /** The directory of the data below it, e.g. `data`. */
+  dataDirectory: z.string(),
+  members: z.array(memberVolumeSchema).min(1),
+  pods: podManners,
+});
+export type EtcdInstallation = z.infer<typeof etcdInstallationSchema>;
+export type EtcdMemberVolume = z.infer<typeof memberVolumeSchema>;

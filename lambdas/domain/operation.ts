@@ -1,0 +1,30 @@
+import * as z from 'zod';
+
+/** What somebody who is refused is told of the operation that is at work. */
+const PURPOSES = { backup: 'backs up', restore: 'restores' } as const;
+
+/** What an operation asks for before it works on a control plane. */
+export const lockRequestSchema = z.object({
+  operation: z.string(),
+  controlPlane: z.string(),
+  purpose: z.enum(['backup', 'restore']),
+});
+export type LockRequest = z.infer<typeof lockRequestSchema>;
+
+export const lockedSchema = z.object({ token: z.int().positive() });
+
+/** A control plane whose lock an operation has. */
+export const heldSchema = z.object({ controlPlane: z.string(), lock: lockedSchema });
+export type Held = z.infer<typeof heldSchema>;
+
+export const releasedSchema = z.null();
+
+/** The lock that operations on a control plane take. */
+export function controlPlaneLock(controlPlane: string): string {
+  return `control-planes/${controlPlane}`;
+}
+
+/** One phrase on an operation, for whoever is refused because of it. */
+export function purposeOf({ purpose, controlPlane }: LockRequest): string {
+  return `${PURPOSES[purpose]} ${controlPlane}`;
+}

@@ -1,0 +1,119 @@
+import * as z from 'zod';
+import { PLATFORMS } from './control-plane.ts';
+import { keyspaceDifferenceSchema, keySampleSchema } from './keyspace-difference.ts';
+import { lockedSchema } from './operation.ts';
+import { restoreTargetSchema } from './restore-target.ts';
+
+/**
+ * What passes between the steps of `restore-control-plane`: references, never data. What the steps know beside it lies in the
+ * operation's plan and journal.
+ */
+
+/** Part of the names of pods, which Kubernetes allows 63 characters for. */
+const operationId = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,34}[a-z0-9])?$/, 'use up to 36 lower-case letters, digits and "-"');
+
+/** The newest verified recovery point of the control plane, whichever it is when the restore is planned. */
+export const LATEST_VERIFIED = 'latest-verified';
+
+/** How a restore is started. */
+export const restoreRequestSchema = z.object({
+  operation: operationId,
+  controlPlane: z.string(),
+  /** An id, `latest-verified`, or a time: the newest verified one at or before it. */
+  point: z.string(),
+  /** Lets in a point of a control plane that was there before under the same name, whose uid is another. */
+  acceptOtherUid: z.boolean().optional(),
+});
+export type RestoreRequest = z.infer<typeof restoreRequestSchema>;
+
+/** A restore that is planned. */
+export const restoreSchema = z.object({
+  operation: operationId,
+  controlPlane: z.string(),
+  platform: z.enum(PLATFORMS),
+  point: z.string(),
+});
+export type Restore = z.infer<typeof restoreSchema>;
+
+/** The same with the control plane's lock. */
+export const lockedRestoreSchema = restoreSchema.extend({ lock: lockedSchema });
+export type LockedRestore = z.infer<typeof lockedRestoreSchema>;
+
+/** Forward to the recovery point's data, or back to those that were there. */
+export const directedRestoreSchema = lockedRestoreSchema.extend({ direction: z.enum(['forward', 'back']) });
+export type DirectedRestore = z.infer<typeof directedRestoreSchema>;
+export type Direction = DirectedRestore['direction'];
+
+/** Whether a step has reached what it works for; if not, the machine waits and asks again. */
+export const convergedSchema = z.object({ done: z.boolean() });
+
+/** When a step was begun and done. */
+export const stepTimesSchema = z.object({ startedAt: z.iso.datetime(), doneAt: z.iso.datetime() });
+
+export const safetyPointSchema = stepTimesSchema.extend({ id: z.string() });
+
+const datastorePlanSchema = z.strictObject({
+  datastore: z.string(),
+  /** Of the etcd that runs now and restores, e.g. `3.6.5`. */
+  etcdVersion: z.string(),
+  /** What Kubernetes' keys start with; null when there are none. */
+  prefix: z.string().nullable(),
+  revision: z.int(),
+  sizeBytes: z.int(),
+  sha256: z.string(),
+  /** Unlike every token before, so that no old member can ever join. */
+  clusterToken: z.string(),
+  bump: z.int().positive(),
+  bumpReason: z.string(),
+  difference: keyspaceDifferenceSchema,
+  /** Keys whose values are compared once the restored etcd serves. */
+  sample: z.array(keySampleSchema),
+});
+export type DatastorePlan = z.infer<typeof datastorePlanSchema>;
+
+/** `operations/<id>/plan.json` of a restore: what was found, and all that will be done. */
+export const restorePlanSchema = restoreSchema.extend({
+  kind: z.literal('restore'),
+  plannedAt: z.iso.datetime(),
+  pointTakenAt: z.iso.datetime(),
+  target: restoreTargetSchema,
+  datastores: z.array(datastorePlanSchema).min(1),
+  /** How long the API is expected to be away. */
+  apiAwaySeconds: z.int().positive(),
+  warnings: z.array(z.string()),
+});
+export type RestorePlan = z.infer<typeof restorePlanSchema>;
+
+/**
+ * How a restore has ended. `unfinished`: restored, but something of the operation is left. `stuck`: the way back failed as
+ * well, and `state` says where everything stands.
+ */
+const OUTCOMES = ['restored', 'unfinished', 'not-begun', 'rolled-back', 'stuck'] as const;
+
+/** What made it fail first, and in which state of the machine. */
+const failureSchema = z.strictObject({ step: z.string(), error: z.string(), reason: z.string() });
+
+/** What the machine tells of the end. */
+export const restoreEndSchema = restoreSchema.extend({
+  outcome: z.enum(OUTCOMES),
+  failure: failureSchema.nullable(),
+  failureOnTheWayBack: failureSchema.omit({ step: true }).nullable(),
+});
+
+export type RestoreEnd = z.infer<typeof restoreEndSchema>;
+
+/** `operations/<id>/result.json` of a restore. */
+export const restoreResultSchema = restoreEndSchema.extend({
+  finishedAt: z.iso.datetime(),
+  safetyPoint: z.string().nullable(),
+  /** From the API servers' end to their first answer; null when they were not stopped or did not come back. */
+  apiAwayMilliseconds: z.int().nonnegative().nullable(),
+  phases: z.array(z.strictObject({ name: z.string(), milliseconds: z.int().nonnegative() })),
+  /** What was removed because it was stale, and what else of the past the restored control plane holds. */
+  stale: z.array(z.string()),
+  /** Where everything stands and what to do, for `stuck`. */
+  state: z.array(z.string()),
+});
+export type RestoreResult = z.infer<typeof restoreResultSchema>;

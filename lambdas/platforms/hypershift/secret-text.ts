@@ -1,0 +1,7 @@
+import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
+
+/** One value of a Secret as text; undefined when the Secret or its key is not there. */
+export function secretText(secret: KubernetesObject | undefined, key: string): string | undefined {
+  const encoded = (secret?.['data'] as Record<string, string> | undefined)?.[key];
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString();
+}

@@ -1,0 +1,80 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import { GateError } from '../domain/errors.ts';
+import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
+import { keepLock } from '../operations/lock.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import { operationKey } from '../store/journal.ts';
+import { changeJson } from '../store/stored-json.ts';
+import { stepName } from './records.ts';
+
+const LOOK_MILLISECONDS = 250;
+/** One call looks for so long before the machine waits; most steps are over sooner. */
+const PATIENCE_MILLISECONDS = 20_000;
+/** A step that nobody has called for so long was given up, e.g. with the process that ran it; its time begins anew. */
+const ABANDONED_MILLISECONDS = 120_000;
+
+const waitingSchema = z.strictObject({ since: z.iso.datetime(), lastAt: z.iso.datetime() });
+
+/** A part of a restore that is worked for until it is so. */
+export interface Goal {
+  /** Name of the step in the journal, e.g. `fence-control-plane`. */
+  readonly step: string;
+  readonly direction: Direction;
+  readonly limitSeconds: number;
+  /** What a person should do when it is not so in time. */
+  readonly remedy: string;
+}
+
+/**
+ * Works for a goal: `look` does what is still to be done and says what it waits for, or undefined when all is as it must
+ * be; it is repeated, so it must bear that. GateError when the goal's time is over.
+ */
+export async function converge(
+  item: LockedRestore,
+  { step, direction, limitSeconds, remedy }: Goal,
+  ports: ClusterRunPorts,
+  look: () => Promise<string | undefined>,
+): Promise<z.infer<typeof convergedSchema>> {
+  await keepLock(item, ports);
+  const name = stepName(step, direction);
+  const since = await noteWaiting(item.operation, name, ports);
+  const patience = ports.now() + PATIENCE_MILLISECONDS;
+  for (;;) {
+    ports.signal.throwIfAborted();
+    const waitsFor = await look();
+    const at = ports.clock();
+    if (waitsFor === undefined) {
+      const startedAt = since.toISOString();
+      await ports.journal.record(item.operation, `steps/${name}`, stepTimesSchema, {
+        startedAt,
+        doneAt: at.toISOString(),
+      });
+      ports.report({
+        kind: 'phase-finished',
+        phase: name,
+        milliseconds: at.getTime() - since.getTime(),
+        outcome: 'done',
+      });
+      return { done: true };
+    }
+    if (at.getTime() > since.getTime() + limitSeconds * 1000) {
+      throw new GateError(`${step} of ${item.controlPlane} is not done after ${limitSeconds} s: ${waitsFor}`, {
+        remedy,
+      });
+    }
+    if (ports.now() > patience) return { done: false };
+    await delay(LOOK_MILLISECONDS, undefined, { signal: ports.signal });
+  }
+}
+
+/** Since when the step is worked at without a break. */
+async function noteWaiting(operation: string, name: string, { store, clock }: ClusterRunPorts): Promise<Date> {
+  const key = operationKey(operation, `steps/${name}-waiting`);
+  const { since } = await changeJson(store, key, waitingSchema, (present) => {
+    const lastAt = clock().toISOString();
+    const goesOn = present !== undefined && Date.parse(lastAt) - Date.parse(present.lastAt) < ABANDONED_MILLISECONDS;
+    return { since: goesOn ? present.since : lastAt, lastAt };
+  });
+  return new Date(since);
+}

@@ -1,0 +1,107 @@
+import type * as z from 'zod';
+import { checkMembers } from '../datastores/etcd/restore/member-gate.ts';
+import { removeStaleKeys, type StaleKeys } from '../datastores/etcd/restore/stale-keys.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { GateError } from '../domain/errors.ts';
+import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { EtcdInstallation } from '../domain/etcd-installation.ts';
+import type { Workload } from '../domain/restore-target.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import { converge, type Goal } from './converge.ts';
+import { keepPaused } from './fence.ts';
+import { runOnVolumes } from './helper-pods.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { readFenced, recordStale } from './records.ts';
+import { scaleTo } from './workloads.ts';
+
+type Converged = z.infer<typeof convergedSchema>;
+
+/** Brings the datastores to zero, until no pod has their volumes any more. */
+export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  const restore = await openRestore(item, ports);
+  await keepPaused(restore, ports);
+  const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
+  return await converge(item, { ...goal('stop-datastore', item), limitSeconds: 300, remedy }, ports, async () => {
+    for (const { installation } of restore.datastores) {
+      const waitsFor = await scaleTo(restore.cluster.api, statefulSetOf(installation), 0);
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
+}
+
+/** Puts what was prepared where the data was, on every member, or puts the old data back. */
+export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  const restore = await openRestore(item, ports);
+  await keepPaused(restore, ports);
+  const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';
+  return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, () =>
+    runOnVolumes(restore, item.direction === 'forward' ? 'swap' : 'back', ports.configuration.restore?.helperImage),
+  );
+}
+
+/**
+ * Starts the datastores, until all members are one cluster with one content: that of the recovery point at a higher revision,
+ * or exactly that of the time before. Forward, what the API servers left behind that are no more is removed.
+ */
+export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  const restore = await openRestore(item, ports);
+  await keepPaused(restore, ports);
+  const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
+  return await converge(item, { ...goal('start-datastore', item), limitSeconds: 900, remedy }, ports, async () => {
+    for (const datastore of restore.datastores) {
+      const workload = statefulSetOf(datastore.installation);
+      const waitsFor =
+        (await scaleTo(restore.cluster.api, workload, workload.replicas)) ??
+        (await membersWaitFor(item, datastore, restore, ports));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
+}
+
+async function membersWaitFor(
+  item: DirectedRestore,
+  { installation, plan }: PlannedDatastore,
+  { platform, cluster, name }: OpenedRestore,
+  ports: ClusterRunPorts,
+): Promise<string | undefined> {
+  const reach = { cluster, signal: ports.signal };
+  const tls = await platform.etcdTls(cluster.api, name);
+  const forward = item.direction === 'forward';
+  const fenced = (await readFenced(item.operation, ports))?.datastores[installation.datastore];
+  const minimumRevision = forward ? plan.revision + plan.bump : (fenced?.revision ?? 0);
+  const gate = await checkMembers(installation, tls, { minimumRevision }, reach);
+  if (gate.state === 'not-yet') return gate.reason;
+  if (forward) {
+    if (plan.prefix !== null) {
+      const stale = await removeStaleKeys(installation, tls, plan.prefix, reach);
+      await recordStale(item.operation, plan.datastore, describeStale(plan.datastore, stale), ports);
+    }
+    return undefined;
+  }
+  if (fenced === undefined) return undefined;
+  const hashes = await hashMembers(workloadOf(installation, tls), fenced.revision, reach);
+  const differs = hashes.find((answer) => 'hash' in answer && answer.hash !== fenced.hash);
+  if (differs === undefined) return undefined;
+  throw new GateError(`${differs.pod} does not hold what it held before the restore`, {
+    remedy: `The safety recovery point of this operation holds it; restore that one.`,
+  });
+}
+
+function describeStale(datastore: string, { removed, left }: StaleKeys): string {
+  return (
+    `${datastore}: removed ${removed.masterLeases.length} records of API servers and ${removed.systemLeases.length} leases of kube-system; ` +
+    `of the past there are still ${left.nodeLeases} leases of nodes, ${left.otherLeases} other leases, ` +
+    `${left.certificateSigningRequests} certificate signing requests and ${left.webhookConfigurations} webhook configurations`
+  );
+}
+
+function goal(step: string, { direction }: DirectedRestore): Pick<Goal, 'step' | 'direction'> {
+  return { step, direction };
+}
+
+function statefulSetOf({ namespace, statefulSet, members }: EtcdInstallation): Workload {
+  return { kind: 'StatefulSet', namespace, name: statefulSet, replicas: members.length };
+}

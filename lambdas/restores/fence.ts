@@ -1,0 +1,120 @@
+import type * as z from 'zod';
+import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { connectMember } from '../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { DatastoreError, GateError } from '../domain/errors.ts';
+import type { EtcdWorkload } from '../domain/etcd-workload.ts';
+import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import { converge } from './converge.ts';
+import { openRestore, type OpenedRestore } from './opened.ts';
+import { recordFenced } from './records.ts';
+import { endWriter } from './workloads.ts';
+
+/** A pause that ends by itself, should nobody be left to take it away; every step that needs it sets it anew. */
+const PAUSE_MILLISECONDS = 30 * 60 * 1000;
+
+/**
+ * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
+ * still, on every member alike. On the way back only the first two, for the datastores may be down.
+ */
+export async function fenceControlPlane(
+  item: DirectedRestore,
+  ports: ClusterRunPorts,
+): Promise<z.infer<typeof convergedSchema>> {
+  const restore = await openRestore(item, ports);
+  await keepPaused(restore, ports);
+  const at = ports.clock().toISOString();
+  const goal = {
+    step: 'fence-control-plane',
+    direction: item.direction,
+    limitSeconds: 300,
+    remedy: 'Look at the pods of the API servers: something keeps them, e.g. a node that does not answer.',
+  };
+  let before: string | undefined;
+  return await converge(item, goal, ports, async () => {
+    for (const writer of restore.plan.target.writers) {
+      const waitsFor = await endWriter(restore.cluster.api, writer);
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    if (item.direction === 'back') return undefined;
+    const workloads = await workloadsOf(restore);
+    const revisions = await Promise.all(workloads.map((workload) => revisionOf(workload, restore, ports)));
+    refuseOvertaken(restore, revisions);
+    const still = before === revisions.join();
+    before = revisions.join();
+    if (!still) return 'the datastores are still written to';
+    const datastores = await Promise.all(
+      workloads.map(async (workload, index) => {
+        const revision = revisions[index] ?? 0;
+        return [workload.datastore, { revision, ...(await commonHash(workload, revision, restore, ports)) }] as const;
+      }),
+    );
+    await recordFenced(item.operation, { at, datastores: Object.fromEntries(datastores) }, ports);
+    return undefined;
+  });
+}
+
+/** Watchers would miss what is restored below a revision that they have seen. */
+function refuseOvertaken({ datastores }: OpenedRestore, revisions: readonly number[]): void {
+  for (const [index, { plan }] of datastores.entries()) {
+    const revision = revisions[index] ?? 0;
+    if (revision < plan.revision + plan.bump) continue;
+    throw new GateError(`datastore ${plan.datastore} has reached revision ${revision} since the restore was planned`, {
+      remedy: 'Plan it anew: it was prepared for fewer writes than there were.',
+    });
+  }
+}
+
+/** Sets the pause again, for as long as the next steps may need it. */
+export async function keepPaused(
+  { platform, cluster, name }: OpenedRestore,
+  { clock }: ClusterRunPorts,
+): Promise<void> {
+  const until = new Date(clock().getTime() + PAUSE_MILLISECONDS);
+  await platform.setPause(cluster.api, name, until.toISOString().replace(/\.\d+Z$/, 'Z'));
+}
+
+async function workloadsOf({ platform, cluster, name, datastores }: OpenedRestore): Promise<EtcdWorkload[]> {
+  const tls = await platform.etcdTls(cluster.api, name);
+  return datastores.map(({ installation }) => workloadOf(installation, tls));
+}
+
+/** The highest revision of any member: one that is written to rises on all of them. */
+async function revisionOf(workload: EtcdWorkload, { cluster }: OpenedRestore, { signal }: ClusterRunPorts) {
+  const revisions = await Promise.all(
+    workload.members.map(async ({ pod }) => {
+      const client = await connectMember(workload, pod, { cluster, signal });
+      try {
+        return (await client.status()).revision;
+      } finally {
+        await client.close();
+      }
+    }),
+  );
+  return Math.max(...revisions);
+}
+
+async function commonHash(
+  workload: EtcdWorkload,
+  revision: number,
+  { cluster }: OpenedRestore,
+  { signal }: ClusterRunPorts,
+): Promise<{ hash: number; compactRevision: number }> {
+  const answers = await hashMembers(workload, revision, { cluster, signal });
+  const [first] = answers;
+  for (const answer of answers) {
+    if (!('hash' in answer)) throw new DatastoreError(`${answer.pod} can't be asked for its hash: ${answer.reason}`);
+    if (
+      first !== undefined &&
+      'hash' in first &&
+      (answer.hash !== first.hash || answer.compactRevision !== first.compactRevision)
+    ) {
+      throw new DatastoreError(`${first.pod} and ${answer.pod} do not agree on revision ${revision}`, {
+        remedy: 'Wait for a compaction to end on all members; if it stays so, one of them is corrupt.',
+      });
+    }
+  }
+  if (first === undefined || !('hash' in first)) throw new DatastoreError(`${workload.datastore} has no member`);
+  return { hash: first.hash, compactRevision: first.compactRevision };
+}

@@ -1,0 +1,54 @@
+import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import { NotFoundError } from '../domain/errors.ts';
+import type { EtcdInstallation } from '../domain/etcd-installation.ts';
+import type { DatastorePlan, LockedRestore, RestorePlan } from '../domain/restore.ts';
+import type { Cluster } from '../kube/cluster.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import type { Platform } from '../platforms/platform.ts';
+import { platforms } from '../platforms/registry.ts';
+import { readRestorePlan } from './records.ts';
+
+/** A restore as its steps work on it. */
+export interface OpenedRestore {
+  readonly name: ControlPlaneName;
+  readonly plan: RestorePlan;
+  readonly platform: Platform;
+  readonly cluster: Cluster;
+  /** Each datastore of the plan with how it is installed. */
+  readonly datastores: readonly PlannedDatastore[];
+}
+
+export interface PlannedDatastore {
+  readonly plan: DatastorePlan;
+  readonly installation: EtcdInstallation;
+}
+
+/** The plan of a restore, and the management cluster that it works on. NotFoundError without a plan. */
+export async function openRestore(
+  { operation, controlPlane, platform }: LockedRestore,
+  { journal, connect }: ClusterRunPorts,
+): Promise<OpenedRestore> {
+  const plan = await readRestorePlan(operation, { journal });
+  const name = parseControlPlaneName(controlPlane);
+  return {
+    name,
+    plan,
+    platform: platforms[platform],
+    cluster: await connect(name.managementCluster),
+    datastores: plan.datastores.map((datastore) => ({
+      plan: datastore,
+      installation: installationOf(plan, datastore),
+    })),
+  };
+}
+
+function installationOf({ target }: RestorePlan, { datastore }: DatastorePlan): EtcdInstallation {
+  const installation = target.datastores.find((installed) => installed.datastore === datastore);
+  if (installation === undefined) throw new NotFoundError(`the plan has no installation of datastore ${datastore}`);
+  return installation;
+}
+
+/** Where the pods of the control plane's datastores are. */
+export function namespacesOf({ target }: RestorePlan): Set<string> {
+  return new Set(target.datastores.map(({ namespace }) => namespace));
+}

@@ -1,0 +1,81 @@
+import {
+  restoreResultSchema,
+  safetyPointSchema,
+  stepTimesSchema,
+  type RestoreEnd,
+  type RestorePlan,
+  type RestoreResult,
+} from '../domain/restore.ts';
+import type { RunPorts } from '../operations/ports.ts';
+import { readReason } from '../operations/reason.ts';
+import { readApiBack, readFenced, readRestorePlan, readStale, stepName } from './records.ts';
+
+const THERE = [
+  'prepare-data',
+  'fence-control-plane',
+  'take-safety-point',
+  'stop-datastore',
+  'swap-data',
+  'start-datastore',
+  'start-control-plane',
+  'finish-restore',
+];
+/** The steps in the order in which a restore takes them, there and back; those that it has not taken are left out later. */
+const STEPS = (['forward', 'back'] as const).flatMap((direction) => THERE.map((step) => stepName(step, direction)));
+
+/** Puts the result of a restore together and keeps it. Delivered twice, it gives what it recorded first. */
+export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<RestoreResult> {
+  const { operation, outcome, failure, failureOnTheWayBack } = end;
+  const plan = await readRestorePlan(operation, ports);
+  const safety = await ports.journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
+  const fenced = await readFenced(operation, ports);
+  const back = await readApiBack(operation, ports);
+  const phases = await Promise.all(
+    STEPS.map(async (name) => {
+      const times = await ports.journal.read(operation, `steps/${name}`, stepTimesSchema);
+      if (times === undefined) return [];
+      return [{ name, milliseconds: Date.parse(times.doneAt) - Date.parse(times.startedAt) }];
+    }),
+  );
+  const result: RestoreResult = {
+    ...end,
+    failure: failure === null ? null : { ...failure, reason: readReason(failure.reason) },
+    failureOnTheWayBack:
+      failureOnTheWayBack === null ? null : { ...failureOnTheWayBack, reason: readReason(failureOnTheWayBack.reason) },
+    finishedAt: ports.clock().toISOString(),
+    safetyPoint: safety?.id ?? null,
+    apiAwayMilliseconds:
+      fenced === undefined || back === undefined ? null : Math.max(0, back.getTime() - Date.parse(fenced.at)),
+    phases: phases.flat(),
+    stale: (await Promise.all(plan.datastores.map(({ datastore }) => readStale(operation, datastore, ports)))).flat(),
+    state: outcome === 'stuck' ? describeState(plan, safety?.id, new Set(phases.flat().map(({ name }) => name))) : [],
+  };
+  return await ports.journal.record(operation, 'result', restoreResultSchema, result);
+}
+
+/** Where everything stands when the way back has failed as well, and how a person goes on from there. */
+function describeState(
+  { operation, target, datastores }: RestorePlan,
+  safetyPoint: string | undefined,
+  done: ReadonlySet<string>,
+): string[] {
+  const swapped = done.has('swap-data')
+    ? 'in place of the old data'
+    : 'on some volumes perhaps in place of the old data';
+  const putBack = done.has('swap-data-back') ? 'the old data are back in place' : `the restored data are ${swapped}`;
+  return [
+    ...target.datastores.map(
+      ({ namespace, statefulSet, mountPath, dataDirectory, members }) =>
+        `StatefulSet ${namespace}/${statefulSet}: ${putBack}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
+        `starts with are ${mountPath}/${dataDirectory}; what was there before lies in ${mountPath}/lifeboat-${operation}/previous. ` +
+        `It had ${members.length} replicas.`,
+    ),
+    ...target.writers.map(
+      ({ kind, namespace, name, replicas }) => `${kind} ${namespace}/${name} had ${replicas} replicas.`,
+    ),
+    `The platform's reconcilers are paused for at most half an hour; pausedUntil was ${target.pausedUntil ?? 'not set'}.`,
+    safetyPoint === undefined
+      ? `No safety recovery point was taken; datastores ${datastores.map(({ datastore }) => datastore).join(', ')} are only on their volumes.`
+      : `Recovery point ${safetyPoint} holds the state before the restore.`,
+  ];
+}

@@ -1,0 +1,95 @@
+import { GateError } from '../domain/errors.ts';
+import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { Workload } from '../domain/restore-target.ts';
+import type { KubeApi } from '../kube/kube-api.ts';
+import { isReady } from '../kube/pod-readiness.ts';
+
+const APPS = 'apps/v1';
+
+interface WorkloadObject extends KubernetesObject {
+  readonly spec: { readonly replicas?: number; readonly selector: { readonly matchLabels?: Record<string, string> } };
+}
+
+/**
+ * API servers that are told to end serve on for a minute and more, so that load balancers hear of it. Nobody is to be served
+ * any more: what they were asked before is done or refused within this time.
+ */
+const GRACE_SECONDS = 2;
+
+/** Brings writers to zero without waiting for their own grace. Gives what it waits for; undefined when their pods are gone. */
+export async function endWriter(api: KubeApi, workload: Workload): Promise<string | undefined> {
+  const waitsFor = await scaleTo(api, workload, 0);
+  if (waitsFor === undefined) return undefined;
+  for (const pod of await podsOf(api, workload.namespace, await readWorkload(api, workload))) {
+    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata as DeletionMetadata;
+    if (deletionTimestamp === undefined || deletionGracePeriodSeconds <= GRACE_SECONDS) continue;
+    const { name, uid } = pod.metadata;
+    await api.delete(
+      { apiVersion: 'v1', kind: 'Pod', namespace: workload.namespace, name },
+      { gracePeriodSeconds: GRACE_SECONDS, ...(uid !== undefined && { uid }) },
+    );
+  }
+  return waitsFor;
+}
+
+interface DeletionMetadata {
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
+}
+
+/** Brings a workload to a number of replicas. Gives what it still waits for; undefined when its pods are as they must be. */
+export async function scaleTo(api: KubeApi, workload: Workload, replicas: number): Promise<string | undefined> {
+  const { kind, namespace, name } = workload;
+  const object = await readWorkload(api, workload);
+  // Looked at each time: whoever reconciles may not have heard of the pause yet and put the number back.
+  if ((object.spec.replicas ?? 1) !== replicas) await api.scale({ apiVersion: APPS, kind, namespace, name }, replicas);
+  const pods = await podsOf(api, namespace, object);
+  if (replicas === 0) return pods.length === 0 ? undefined : `${pods.length} pods of ${name} are still there`;
+  const ready = pods.filter(isReady).length;
+  return ready === replicas && pods.length === replicas
+    ? undefined
+    : `${ready} of ${replicas} pods of ${name} are ready`;
+}
+
+/**
+ * Starts pods again that ended because the API was away: kubelet would let them wait for up to five minutes before it tries.
+ * Only such as somebody makes anew.
+ */
+export async function restartCrashed(api: KubeApi, namespace: string): Promise<void> {
+  for (const pod of await api.list('v1', 'Pod', { namespace })) {
+    const { name, uid, ownerReferences = [] } = pod.metadata;
+    if (ownerReferences.length === 0 || !isCrashed(pod)) continue;
+    await api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, uid === undefined ? {} : { uid });
+  }
+}
+
+function isCrashed(pod: KubernetesObject): boolean {
+  const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
+  return containerStatuses.some(({ state }) => state?.waiting?.reason === 'CrashLoopBackOff');
+}
+
+async function readWorkload(api: KubeApi, { kind, namespace, name }: Workload): Promise<WorkloadObject> {
+  const object = await api.get({ apiVersion: APPS, kind, namespace, name });
+  if (object !== undefined) return object as WorkloadObject;
+  throw new GateError(`${kind} ${namespace}/${name} is gone`, {
+    remedy: 'Somebody deleted it, or its platform did; let the platform make it again, then try again.',
+  });
+}
+
+async function podsOf(api: KubeApi, namespace: string, { spec }: WorkloadObject): Promise<KubernetesObject[]> {
+  const labelSelector = Object.entries(spec.selector.matchLabels ?? {})
+    .map((label) => label.join('='))
+    .join(',');
+  const pods = await api.list('v1', 'Pod', { namespace, labelSelector });
+  return pods.filter((pod) => !isOver(pod));
+}
+
+interface PodStatus {
+  readonly phase?: string;
+  readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string } } }[];
+}
+
+function isOver(pod: KubernetesObject): boolean {
+  const { phase } = (pod['status'] ?? {}) as PodStatus;
+  return phase === 'Succeeded' || phase === 'Failed';
+}

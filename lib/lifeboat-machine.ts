@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Aws, Fn, Stack } from 'aws-cdk-lib';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { KeptLogGroup } from './kept-log-group.ts';
+import { LifeboatFunction, pascalCase, type FunctionOptions, type Surroundings } from './lifeboat-function.ts';
+import { acknowledge, permit } from './permissions.ts';
+
+const MACHINES = join(import.meta.dirname, '..', 'statemachines');
+
+/** Functions of a machine's steps by their names. */
+export type StepOptions = Readonly<Record<string, Omit<FunctionOptions, 'calledBy'>>>;
+
+interface LifeboatMachineOptions {
+  /** Of its directory below `statemachines`. */
+  readonly name: string;
+  readonly steps: StepOptions;
+  /** Functions of another machine that it calls as well. */
+  readonly sharedSteps?: ReadonlyMap<string, LifeboatFunction>;
+  /** For whoever is woken by an execution that failed, or took too long: what it means, and where to look first. */
+  readonly meanings: { readonly failed: string; readonly timedOut: string };
+}
+
+/** A machine from its file as it is, with the function of every step: role, logs, tracing and alarms come with it. */
+export abstract class LifeboatMachine extends Construct {
+  readonly machine: StateMachine;
+  /** Those of its own and those that it shares. */
+  readonly steps: ReadonlyMap<string, LifeboatFunction>;
+  protected readonly machineName: string;
+  readonly #name: string;
+
+  protected constructor(scope: Construct, id: string, surroundings: Surroundings, options: LifeboatMachineOptions) {
+    super(scope, id);
+    const { name, steps, sharedSteps = [] } = options;
+    const { deployment } = surroundings;
+    this.#name = name;
+    this.machineName = `${deployment.stackName}-${name}`;
+    const ownSteps = Object.entries(steps).map(
+      ([step, own]) => [step, new LifeboatFunction(this, step, surroundings, { ...own, calledBy: 'machine' })] as const,
+    );
+    this.steps = new Map([...ownSteps, ...sharedSteps]);
+    const role = this.#createRole();
+    const file = join(MACHINES, name, 'machine.asl.json');
+    this.machine = new StateMachine(this, 'Machine', {
+      stateMachineName: this.machineName,
+      definitionBody: DefinitionBody.fromFile(file),
+      definitionSubstitutions: this.#substitutions(readFileSync(file, 'utf8')),
+      role,
+      tracingEnabled: deployment.tracing,
+      logs: {
+        destination: this.#createLogGroup(surroundings),
+        level: LogLevel.ERROR,
+        includeExecutionData: false,
+      },
+    });
+    this.#acknowledgeFindings(role, deployment.tracing);
+    this.#addAlarms(surroundings, options.meanings);
+  }
+
+  /** The function of a step. */
+  step(name: string): LifeboatFunction {
+    const step = this.steps.get(name);
+    if (step === undefined) throw new Error(`${this.#name} has no function ${name}`);
+    return step;
+  }
+
+  /** From a file the machine gets no rights of its own. */
+  #createRole(): Role {
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('states.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+      description: `Lifeboat: the machine ${this.#name} calls the functions of its steps`,
+    });
+    const resources = [...this.steps.values()].map((step) => step.function.functionArn);
+    permit(role, { actions: ['lambda:InvokeFunction'], resources });
+    return role;
+  }
+
+  /** A placeholder without a function, and a function without a placeholder, is a mistake. */
+  #substitutions(definition: string): Record<string, string> {
+    const functions = Object.fromEntries(
+      [...this.steps].map(([name, step]) => [`${pascalCase(name)}FunctionArn`, step.function.functionArn]),
+    );
+    const found = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
+    const placeholders = new Set(found);
+    const unmatched = [
+      ...[...placeholders].filter((name) => functions[name] === undefined),
+      ...Object.keys(functions).filter((name) => !placeholders.has(name)),
+    ];
+    if (unmatched.length > 0) throw new Error(`${this.#name} and its functions differ: ${unmatched.join(', ')}`);
+    return functions;
+  }
+
+  /** Step Functions writes to groups of this name without an entry in the account's policy for logs, which is short. */
+  #createLogGroup({ deployment: { logRetentionDays } }: Surroundings): KeptLogGroup {
+    // The name ends in the stack's own id, for the group outlives the stack.
+    const stackId = Fn.select(2, Fn.split('/', Aws.STACK_ID));
+    const name = `/aws/vendedlogs/states/${Stack.of(this).stackName}-${this.#name}-${stackId}`;
+    return new KeptLogGroup(this, 'Logs', { days: logRetentionDays, name });
+  }
+
+  #acknowledgeFindings(role: Role, tracing: boolean): void {
+    acknowledge(
+      role,
+      'IAM5[Resource::*]',
+      'The delivery of logs and X-Ray know no resources for the actions that Step Functions needs.',
+    );
+    acknowledge(
+      this.machine,
+      'SF1',
+      'Errors are logged; all events of a run over thousands of control planes would cost more than the run. The history of an execution keeps them for 90 days, and the store what its operation did.',
+    );
+    if (!tracing) acknowledge(this.machine, 'SF2', 'Tracing was turned off in the configuration.');
+  }
+
+  #addAlarms({ alarms }: Surroundings, { failed, timedOut }: LifeboatMachineOptions['meanings']): void {
+    alarms.add(this, 'FailedAlarm', { metric: this.machine.metricFailed(), description: failed });
+    alarms.add(this, 'TimedOutAlarm', { metric: this.machine.metricTimedOut(), description: timedOut });
+  }
+}

@@ -1,0 +1,88 @@
+import type { Construct } from 'constructs';
+import type { BackUpFleet } from './back-up-fleet.ts';
+import { SMALL, SPOOLING, STREAMING } from './function-sizes.ts';
+import type { Surroundings } from './lifeboat-function.ts';
+import { LifeboatMachine, type StepOptions } from './lifeboat-machine.ts';
+import { KEYS } from './recovery-point-bucket.ts';
+
+const { points, operations, locks } = KEYS;
+
+/** Works on the management cluster; of the store it needs its plan, its journal and the lock, and no recovery point. */
+const ON_CLUSTER = {
+  memoryMegabytes: 512,
+  kubeconfigs: true,
+  store: { read: [operations, locks], write: [operations, locks] },
+} as const;
+
+/** The steps of the machine, by the names of their functions, with no more rights than each needs. */
+const STEPS = {
+  'plan-restore': {
+    description: 'Finds out whether a restore may be, and what it will change; it can change nothing',
+    ...SPOOLING,
+    kubeconfigs: true,
+    store: { read: [points, operations], write: [operations] },
+  },
+  'prepare-data': {
+    description: 'Restores the snapshot beside the live data; it can write no recovery point',
+    ...STREAMING,
+    kubeconfigs: true,
+    store: { read: [points, operations, locks], write: [operations, locks] },
+  },
+  'fence-control-plane': {
+    description: 'Pauses the reconcilers of a control plane and ends its API servers',
+    ...ON_CLUSTER,
+    timeoutSeconds: 120,
+  },
+  'take-safety-point': {
+    description: 'Takes a recovery point of what is replaced; it can delete nothing and shorten no lock',
+    ...SPOOLING,
+    kubeconfigs: true,
+    store: { read: [points, operations, locks], write: [operations, locks], upload: [points] },
+  },
+  'stop-datastore': { description: 'Brings the datastores to zero', ...ON_CLUSTER, timeoutSeconds: 120 },
+  'swap-data': {
+    description: 'Exchanges the data of every member, or puts the old ones back',
+    ...ON_CLUSTER,
+    timeoutSeconds: 120,
+  },
+  'start-datastore': {
+    description: 'Starts the datastores and compares their members',
+    ...ON_CLUSTER,
+    timeoutSeconds: 300,
+  },
+  'start-control-plane': {
+    description: 'Starts the API servers and compares what they serve from',
+    ...ON_CLUSTER,
+    timeoutSeconds: 300,
+  },
+  'finish-restore': {
+    description: 'Takes the pause and everything of the restore away',
+    ...ON_CLUSTER,
+    timeoutSeconds: 120,
+  },
+  'report-restore': {
+    description: 'Keeps the result of a restore',
+    ...SMALL,
+    store: { read: [operations], write: [operations] },
+  },
+} as const satisfies StepOptions;
+
+/** One lock a control plane, whatever the operation: the same functions take it and give it back. */
+const SHARED_STEPS = ['lock-control-plane', 'release-control-plane'];
+
+/** The machine `restore-control-plane`; nobody but people starts it. */
+export class RestoreControlPlane extends LifeboatMachine {
+  constructor(scope: Construct, id: string, surroundings: Surroundings, fleet: BackUpFleet) {
+    super(scope, id, surroundings, {
+      name: 'restore-control-plane',
+      steps: STEPS,
+      sharedSteps: new Map(SHARED_STEPS.map((name) => [name, fleet.step(name)])),
+      meanings: {
+        failed:
+          'A restore failed. "lifeboat operations" names it, and "lifeboat operation" says why, and whether all is as it was before.',
+        timedOut:
+          'A restore took longer than four hours and was ended on its way: its control plane may be paused and without API servers. "lifeboat restore --resume" goes on with it.',
+      },
+    });
+  }
+}

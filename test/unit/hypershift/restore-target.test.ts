@@ -1,0 +1,361 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  NotFoundError,
+  NoUsableMemberError,
+  RestoreRefusedError,
+  UnsupportedError,
+} from '../../../lambdas/domain/errors.ts';
+import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
+import { restoreTargetSchema } from '../../../lambdas/domain/restore-target.ts';
+import { hypershift } from '../../../lambdas/platforms/hypershift/hypershift.ts';
+import { apiServing, CONTROL_PLANE, hostedCluster, inNamespace, NAMESPACE } from './served-objects.ts';
+
+/** As OpenShift 4.19 and later have it: told by a variable. */
+const BY_VARIABLE = {
+  name: 'etcd',
+  image: 'quay.example/etcd@sha256:0123',
+  imagePullPolicy: 'IfNotPresent',
+  command: ['/bin/sh', '-c', 'ETCD_INITIAL_CLUSTER_STATE=$(cat /etc/etcd/clusterstate/state) /usr/bin/etcd'],
+  env: [
+    { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+    { name: 'ETCD_DATA_DIR', value: '/var/lib/data' },
+  ],
+  securityContext: { readOnlyRootFilesystem: true },
+  volumeMounts: [
+    { mountPath: '/var/lib', name: 'data' },
+    { mountPath: '/etc/etcd/tls/peer', name: 'peer-tls' },
+  ],
+};
+const METRICS = {
+  name: 'etcd-metrics',
+  image: 'quay.example/etcd@sha256:0123',
+  command: ['etcd'],
+  args: ['grpc-proxy'],
+};
+
+interface EtcdOptions {
+  readonly name?: string;
+  readonly replicas?: number;
+  readonly container?: object;
+  readonly claimTemplates?: readonly string[];
+}
+
+function statefulSet(options: EtcdOptions = {}): KubernetesObject {
+  const { name = 'etcd', replicas = 3, container = {}, claimTemplates = ['data'] } = options;
+  return inNamespace(
+    'apps/v1',
+    'StatefulSet',
+    { name },
+    {
+      spec: {
+        replicas,
+        serviceName: name.replace('etcd', 'etcd-discovery'),
+        template: {
+          spec: {
+            containers: [METRICS, { ...BY_VARIABLE, ...container }],
+            securityContext: { fsGroup: 1001, runAsUser: 1001 },
+            tolerations: [{ key: 'hypershift.openshift.io/control-plane', operator: 'Exists' }],
+            priorityClassName: 'hypershift-etcd',
+          },
+        },
+        volumeClaimTemplates: claimTemplates.map((template) => ({ metadata: { name: template } })),
+      },
+    },
+  );
+}
+
+interface ClaimOptions {
+  readonly annotations?: Record<string, string>;
+  readonly deletionTimestamp?: string;
+  readonly volumeName?: string;
+}
+
+function claim(name: string, { volumeName, ...metadata }: ClaimOptions = {}): KubernetesObject {
+  return inNamespace(
+    'v1',
+    'PersistentVolumeClaim',
+    { name, ...metadata },
+    {
+      spec: { volumeName, resources: { requests: { storage: '8Gi' } } },
+      status: { capacity: { storage: '10Gi' } },
+    },
+  );
+}
+
+const selected = (node: string) => ({ annotations: { 'volume.kubernetes.io/selected-node': node } });
+const podOn = (name: string, nodeName?: string) => inNamespace('v1', 'Pod', { name }, { spec: { nodeName } });
+const deployment = (name: string, replicas: number) =>
+  inNamespace('apps/v1', 'Deployment', { name }, { spec: { replicas } });
+
+const highlyAvailable = [
+  hostedCluster(),
+  statefulSet(),
+  ...[0, 1, 2].flatMap((index) => [claim(`data-etcd-${index}`), podOn(`etcd-${index}`, `node-${index}`)]),
+  deployment('kube-apiserver', 3),
+  deployment('openshift-apiserver', 2),
+];
+const single = [hostedCluster({ controllerAvailabilityPolicy: 'SingleReplica' })];
+
+const targetOf = (objects: readonly KubernetesObject[]) => hypershift.restoreTarget(apiServing(objects), CONTROL_PLANE);
+/** The etcd of a control plane of one member. */
+const installationOf = async (...objects: readonly KubernetesObject[]) =>
+  (await targetOf([...single, ...objects])).datastores[0];
+const nodeOf = async (...objects: readonly KubernetesObject[]) => {
+  const { members = [] } = (await installationOf(statefulSet({ replicas: 0 }), ...objects)) ?? {};
+  return members[0]?.node;
+};
+
+describe('what a restore in place works on', () => {
+  it('is each member with its claim, its size, its node and its peer URL', async () => {
+    const { datastores } = await targetOf(highlyAvailable);
+    expect(datastores).toEqual([
+      {
+        datastore: 'main',
+        namespace: NAMESPACE,
+        statefulSet: 'etcd',
+        clientPort: 2379,
+        mountPath: '/var/lib',
+        dataDirectory: 'data',
+        members: [0, 1, 2].map((index) => ({
+          pod: `etcd-${index}`,
+          peerUrl: `https://etcd-${index}.etcd-discovery.clusters-prod.svc:2380`,
+          claim: `data-etcd-${index}`,
+          capacityBytes: 10 * 1024 ** 3,
+          node: `node-${index}`,
+        })),
+        pods: {
+          image: 'quay.example/etcd@sha256:0123',
+          imagePullPolicy: 'IfNotPresent',
+          securityContext: { fsGroup: 1001, runAsUser: 1001 },
+          containerSecurityContext: { readOnlyRootFilesystem: true },
+          tolerations: [{ key: 'hypershift.openshift.io/control-plane', operator: 'Exists' }],
+          priorityClassName: 'hypershift-etcd',
+        },
+      },
+    ]);
+  });
+
+  it('is of a form that survives being recorded in a plan', async () => {
+    const target = await targetOf(highlyAvailable);
+    expect(restoreTargetSchema.parse(JSON.parse(JSON.stringify(target)))).toEqual(target);
+  });
+
+  it('has the writers there are, with their replicas', async () => {
+    const { writers } = await targetOf(highlyAvailable);
+    expect(writers).toEqual([
+      { kind: 'Deployment', namespace: NAMESPACE, name: 'kube-apiserver', replicas: 3 },
+      { kind: 'Deployment', namespace: NAMESPACE, name: 'openshift-apiserver', replicas: 2 },
+    ]);
+  });
+
+  it('brings a writer that stands at zero back to one, and says so', async () => {
+    const { writers, warnings } = await targetOf([
+      ...highlyAvailable.filter(({ kind }) => kind !== 'Deployment'),
+      deployment('kube-apiserver', 0),
+    ]);
+    expect(writers.map(({ replicas }) => replicas)).toEqual([1]);
+    expect(warnings).toContainEqual(expect.stringContaining('Deployment kube-apiserver is at zero'));
+  });
+
+  it('has the pause that was there before', async () => {
+    const [, ...others] = highlyAvailable;
+    expect((await targetOf(highlyAvailable)).pausedUntil).toBeNull();
+    expect((await targetOf([hostedCluster({ pausedUntil: 'true' }), ...others])).pausedUntil).toBe('true');
+  });
+
+  it('has every declared member while the StatefulSet is at zero', async () => {
+    const { datastores, warnings } = await targetOf([
+      hostedCluster(),
+      statefulSet({ replicas: 0 }),
+      ...[0, 1, 2].map((index) => claim(`data-etcd-${index}`, selected('node-a'))),
+    ]);
+    expect(datastores[0]?.members.map(({ pod, node }) => `${pod} on ${node}`)).toEqual(
+      [0, 1, 2].map((index) => `etcd-${index} on node-a`),
+    );
+    expect(warnings.join()).not.toContain('replicas');
+  });
+
+  it('warns of a StatefulSet whose replicas are not the declared members', async () => {
+    const { datastores, warnings } = await targetOf([
+      ...highlyAvailable.filter(({ kind }) => kind !== 'StatefulSet'),
+      statefulSet({ replicas: 1 }),
+    ]);
+    expect(datastores[0]?.members.length).toBe(3);
+    expect(warnings).toContainEqual(
+      expect.stringContaining('has 1 replicas, but etcd main is declared with 3 members'),
+    );
+  });
+
+  it('warns that a pause holds back neither a deletion nor, once over, the repair of workers', async () => {
+    const pool = (name: string, clusterName: string, autoRepair: boolean): KubernetesObject => ({
+      apiVersion: 'hypershift.openshift.io/v1beta1',
+      kind: 'NodePool',
+      metadata: { namespace: 'clusters', name },
+      spec: { clusterName, management: { autoRepair } },
+    });
+    const pools = [pool('repaired', 'prod', true), pool('left', 'prod', false), pool('foreign', 'other', true)];
+    const { warnings } = await targetOf([...highlyAvailable, ...pools]);
+    expect(warnings).toEqual([
+      expect.stringContaining('deletion of the HostedCluster'),
+      expect.stringContaining('NodePool repaired'),
+    ]);
+  });
+
+  it('is refused while the HostedCluster is being deleted', async () => {
+    const [, ...others] = highlyAvailable;
+    const deleted = hostedCluster({}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+    await expect(targetOf([deleted, ...others])).rejects.toThrow(RestoreRefusedError);
+  });
+
+  it('is refused for an etcd that HyperShift does not manage', async () => {
+    await expect(targetOf([hostedCluster({ etcd: { managementType: 'Unmanaged' } })])).rejects.toThrow(
+      NoUsableMemberError,
+    );
+  });
+});
+
+describe('shards', () => {
+  const sharded = (...shards: readonly object[]) =>
+    hostedCluster({
+      controllerAvailabilityPolicy: 'SingleReplica',
+      etcd: { managementType: 'Managed', managed: { shards } },
+    });
+  const main = [statefulSet({ replicas: 1 }), claim('data-etcd-0', selected('node-a'))];
+
+  it('are datastores of their own, with their own number of members', async () => {
+    const { datastores } = await targetOf([
+      sharded({ name: 'events', replicas: 3 }),
+      ...main,
+      statefulSet({ name: 'etcd-events' }),
+      ...[0, 1, 2].map((index) => claim(`data-etcd-events-${index}`, selected('node-b'))),
+    ]);
+    expect(datastores.map(({ datastore, members }) => [datastore, members.length])).toEqual([
+      ['main', 1],
+      ['events', 3],
+    ]);
+    expect(datastores[1]?.members[2]).toMatchObject({
+      claim: 'data-etcd-events-2',
+      peerUrl: 'https://etcd-events-2.etcd-discovery-events.clusters-prod.svc:2380',
+    });
+  });
+
+  it('without a volume are left out, and that is said', async () => {
+    const { datastores, warnings } = await targetOf([
+      sharded({ name: 'events' }),
+      ...main,
+      statefulSet({ name: 'etcd-events', replicas: 1, claimTemplates: [] }),
+    ]);
+    expect(datastores.map(({ datastore }) => datastore)).toEqual(['main']);
+    expect(warnings).toContainEqual(expect.stringContaining('etcd events (StatefulSet etcd-events) is on no volume'));
+  });
+});
+
+describe("where an etcd's data is", () => {
+  const onNode = (name: string) => claim(name, selected('node-a'));
+
+  it.each([
+    ['a flag', { command: ['etcd', '--data-dir=/var/lib/data'], env: [] }, 'data'],
+    [
+      'a flag in a script',
+      { command: ['/bin/sh', '-c', '/usr/bin/etcd \\\n--data-dir=/var/lib/data \\\n--name=${HOSTNAME}'], env: [] },
+      'data',
+    ],
+    ['a flag in quotes', { command: ['/bin/sh', '-c', 'etcd --data-dir "/var/lib/data"'], env: [] }, 'data'],
+    ['a flag and its value apart', { command: ['etcd'], args: ['--data-dir', '/var/lib/a/b/'], env: [] }, 'a/b'],
+  ])('is told by %s', async (_, container, dataDirectory) => {
+    const installation = await installationOf(statefulSet({ replicas: 1, container }), onNode('data-etcd-0'));
+    expect(installation).toMatchObject({ mountPath: '/var/lib', dataDirectory });
+  });
+
+  it('is on the innermost mount above it, whose claim goes by the name of its template', async () => {
+    const container = {
+      volumeMounts: [
+        { mountPath: '/var', name: 'root' },
+        { mountPath: '/var/lib/', name: 'store' },
+        { mountPath: '/var/lib/database', name: 'other' },
+      ],
+    };
+    const etcd = statefulSet({ replicas: 1, container, claimTemplates: ['root', 'store', 'other'] });
+    const installation = await installationOf(etcd, onNode('store-etcd-0'));
+    expect(installation).toMatchObject({ mountPath: '/var/lib', members: [{ claim: 'store-etcd-0' }] });
+  });
+
+  it.each([
+    ['nobody says', { env: [] }, /does not say where etcd's data is/],
+    ['nothing is mounted', { volumeMounts: [{ mountPath: '/var/library', name: 'data' }] }, /nothing is mounted/],
+    ['the volume is it', { volumeMounts: [{ mountPath: '/var/lib/data', name: 'data' }] }, /no room beside/],
+    [
+      'a part of the volume is mounted',
+      { volumeMounts: [{ mountPath: '/var/lib', name: 'data', subPath: 'a' }] },
+      /no room beside/,
+    ],
+  ])('is not supported where %s', async (_, container, message) => {
+    const target = installationOf(statefulSet({ replicas: 1, container }), onNode('data-etcd-0'));
+    await expect(target).rejects.toThrow(UnsupportedError);
+    await expect(target).rejects.toThrow(message);
+  });
+
+  it('is not found without its StatefulSet', async () => {
+    await expect(installationOf()).rejects.toThrow(NotFoundError);
+  });
+});
+
+describe("a member's node", () => {
+  const localVolume = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'pv-1' },
+    spec: {
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node-local'] }] },
+          ],
+        },
+      },
+    },
+  };
+  const zonalVolume = {
+    ...localVolume,
+    spec: {
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['eu-central-1a'] }] },
+          ],
+        },
+      },
+    },
+  };
+  const selectedAndBound = claim('data-etcd-0', { ...selected('node-selected'), volumeName: 'pv-1' });
+
+  it('is that of its pod, whatever the claim says', async () => {
+    expect(await nodeOf(selectedAndBound, localVolume, podOn('etcd-0', 'node-pod'))).toBe('node-pod');
+  });
+
+  it('is the one that a local volume is bound to while no pod is scheduled', async () => {
+    expect(await nodeOf(selectedAndBound, localVolume, podOn('etcd-0'))).toBe('node-local');
+  });
+
+  it('is the one that was selected for the claim where the volume may be anywhere in a zone', async () => {
+    expect(await nodeOf(selectedAndBound, zonalVolume)).toBe('node-selected');
+  });
+
+  it('is asked for when nothing tells it', async () => {
+    await expect(nodeOf(claim('data-etcd-0'))).rejects.toMatchObject({
+      name: 'RestoreRefusedError',
+      remedy: expect.stringContaining('Start etcd-0 once'),
+    });
+  });
+});
+
+describe("a member's claim", () => {
+  it('is asked for when it is not there', async () => {
+    await expect(nodeOf()).rejects.toThrow(/no PersistentVolumeClaim data-etcd-0 in clusters-prod/);
+  });
+
+  it('is refused while it is being deleted, for it goes with its pod', async () => {
+    const deleted = claim('data-etcd-0', { ...selected('node-a'), deletionTimestamp: '2026-01-01T00:00:00Z' });
+    await expect(nodeOf(deleted)).rejects.toThrow(/is being deleted/);
+  });
+});

@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EtcdStatus } from '../../../lambdas/datastores/etcd/wire/messages.ts';
+import {
+  ConfigurationError,
+  CorruptSnapshotError,
+  NotFoundError,
+  RestoreRefusedError,
+} from '../../../lambdas/domain/errors.ts';
+import type { EtcdInstallation } from '../../../lambdas/domain/etcd-installation.ts';
+import type { Manifest, Proof } from '../../../lambdas/domain/recovery-point.ts';
+import type { RestoreTarget } from '../../../lambdas/domain/restore-target.ts';
+import { choosePoint } from '../../../lambdas/restores/choose-point.ts';
+import { refuseUnfitPoint, refuseUnfitTarget } from '../../../lambdas/restores/preflight.ts';
+import { Catalogue, type CataloguedPoint } from '../../../lambdas/store/catalogue.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { installedEtcd } from '../etcd-restore/installed-etcd.ts';
+import { CONTROL_PLANE, storePoint } from '../../contract/stored-points.ts';
+
+const FIRST = '20260102T030405Z-a1b2';
+const SECOND = '20260103T030405Z-c3d4';
+const SAFETY = '20260104T030405Z-e5f6';
+const MEBIBYTE = 1024 * 1024;
+
+let directory: string;
+let store: DirectoryStore;
+let catalogue: Catalogue;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-preflight-'));
+  store = new DirectoryStore(directory);
+  catalogue = new Catalogue(store);
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+async function pointWith(manifest: Partial<Manifest> = {}): Promise<CataloguedPoint> {
+  await storePoint(store, FIRST, { manifest });
+  return await catalogue.find(FIRST);
+}
+
+const ROOMY = installedEtcd(2);
+const INSTALLATION: EtcdInstallation = {
+  ...ROOMY,
+  members: ROOMY.members.map((member, index) => (index === 0 ? member : { ...member, capacityBytes: 600 * MEBIBYTE })),
+};
+const TARGET: RestoreTarget = {
+  uid: 'uid',
+  version: '4.20.1',
+  datastores: [INSTALLATION],
+  writers: [],
+  pausedUntil: null,
+  warnings: [],
+};
+const LIVE = { version: '3.6.5', sizeBytes: 0 } as EtcdStatus;
+
+describe('the recovery point of a restore', () => {
+  beforeEach(async () => {
+    await storePoint(store, FIRST);
+    await storePoint(store, SECOND);
+    await storePoint(store, SAFETY, { manifest: { reason: 'safety' } });
+  });
+  const choose = async (wanted: string) => (await choosePoint(CONTROL_PLANE, wanted, catalogue)).address.id;
+
+  it.each([
+    [SAFETY, SAFETY],
+    ['latest-verified', SECOND],
+    ['2026-01-03T03:04:05Z', SECOND],
+    ['2026-01-03T03:04:04Z', FIRST],
+    ['2026-02-01T00:00:00Z', SECOND],
+  ])('asked for as %s is %s: one that a restore put aside only by its id', async (wanted, id) => {
+    expect(await choose(wanted)).toBe(id);
+  });
+
+  it.each([
+    ['2026-01-01T00:00:00Z', NotFoundError, /no verified recovery point from before/],
+    ['20260102T030405Z-zzzz', NotFoundError, /no recovery point 20260102T030405Z-zzzz/],
+    ['yesterday', ConfigurationError, /"yesterday" names no recovery point/],
+  ] as const)('is not found for %s', async (wanted, error, message) => {
+    const choosing = choose(wanted);
+    await expect(choosing).rejects.toBeInstanceOf(error);
+    await expect(choosing).rejects.toThrow(message);
+  });
+});
+
+describe('a recovery point', () => {
+  it('of this control plane and version is let in', async () => {
+    const point = await pointWith();
+    expect(() => {
+      refuseUnfitPoint(point, TARGET, false);
+    }).not.toThrow();
+  });
+
+  it('of a control plane that was made again is let in only when that is said', async () => {
+    const point = await pointWith({ controlPlaneUid: 'of-before' });
+    expect(() => {
+      refuseUnfitPoint(point, TARGET, false);
+    }).toThrow(RestoreRefusedError);
+    expect(() => {
+      refuseUnfitPoint(point, TARGET, false);
+    }).toThrow(/its uid was of-before, and now it is uid/);
+    expect(() => {
+      refuseUnfitPoint(point, TARGET, true);
+    }).not.toThrow();
+  });
+
+  it.each([
+    ['4.21.0', false],
+    ['5.0.0', false],
+    ['4.20.9', true],
+    ['4.19.30', true],
+    [null, true],
+  ])('of version %s is let in where 4.20.1 runs: %s', async (controlPlaneVersion, isLetIn) => {
+    const point = await pointWith({ controlPlaneVersion });
+    const check = expect(() => {
+      refuseUnfitPoint(point, TARGET, false);
+    });
+    if (isLetIn) check.not.toThrow();
+    else check.toThrow(/might not understand newer data/);
+  });
+
+  it('of which a proof was refused is not let in', async () => {
+    const refused: Proof = {
+      kind: 'structure',
+      result: 'refused',
+      takenAt: '2026-01-02T04:00:00.000Z',
+      datastore: 'main',
+      detail: 'a page is wrong',
+    };
+    const point = await pointWith();
+    await catalogue.append(point.address, refused);
+    const read = await catalogue.find(FIRST);
+    expect(() => {
+      refuseUnfitPoint(read, TARGET, true);
+    }).toThrow(CorruptSnapshotError);
+  });
+});
+
+describe('the datastore of a restore', () => {
+  it.each([
+    ['3.5.21', /has the form of etcd 3\.6\.0, and etcd 3\.5\.21 runs/],
+    ['3.4.30', /and etcd 3\.4\.30 runs/],
+  ])('of etcd %s takes no data of a newer one', async (version, message) => {
+    const point = await pointWith();
+    const [entry] = point.manifest.datastores;
+    if (entry === undefined) throw new Error('no datastore');
+    expect(() => {
+      refuseUnfitTarget(point, entry, INSTALLATION, { ...LIVE, version });
+    }).toThrow(message);
+  });
+
+  it.each([
+    [50, 20, true],
+    [350, 20, false],
+    [50, 200, false],
+  ])(
+    'with %i MiB live takes a snapshot of %i MiB on its smallest volume: %s',
+    async (liveMebibytes, mebibytes, fits) => {
+      const point = await pointWith();
+      const [entry] = point.manifest.datastores;
+      if (entry === undefined) throw new Error('no datastore');
+      const check = expect(() => {
+        const snapshot = { ...entry, sizeBytes: mebibytes * MEBIBYTE };
+        refuseUnfitTarget(point, snapshot, INSTALLATION, { ...LIVE, sizeBytes: liveMebibytes * MEBIBYTE });
+      });
+      if (fits) check.not.toThrow();
+      else check.toThrow(/the volume of data-etcd-1 holds 600.0 MiB/);
+    },
+  );
+});

@@ -1,0 +1,299 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { LockedError } from '../../lambdas/domain/errors.ts';
+import type { RestoreEnd, RestoreResult } from '../../lambdas/domain/restore.ts';
+import { parseAsl, tasksOf } from './asl.ts';
+import { loadSteps, type AnySteps } from './machine-steps.ts';
+import {
+  errorNamed,
+  runOutOfTime,
+  runScripted,
+  type Script,
+  type ScriptedRun,
+  type ScriptedRunOptions,
+} from './scripted-run.ts';
+import { formatCoverage, TransitionRecorder, uncovered } from './transitions.ts';
+
+const machine = parseAsl('restore-control-plane');
+const tasks = tasksOf(machine);
+const INPUT = {
+  operation: 'restore-20260102t030405z-a1b2',
+  controlPlane: 'mgmt-a/clusters/prod',
+  point: 'latest-verified',
+};
+const POINT = '20260102T030001Z-a1b2';
+const TIMES = { startedAt: '2026-01-02T03:04:05Z', doneAt: '2026-01-02T03:04:06Z' };
+/** Every failure from the fence on is led back by this step's own failure as well. */
+const LAST_STEP_BEFORE_COMMIT = 'StartControlPlane forward';
+
+/** What the machine recorded of its end. */
+interface RestoreRun extends ScriptedRun {
+  readonly result: RestoreResult | undefined;
+}
+
+let steps: AnySteps;
+const recorder = new TransitionRecorder(machine);
+
+/** The steps of both directions apart: `SwapData back`. Steps that are not `settled` wait once before they are done. */
+async function run(script: Script, options: ScriptedRunOptions = {}, unsettled = false): Promise<RestoreRun> {
+  let result: RestoreResult | undefined;
+  const waited = new Set<string>();
+  const converge = ({ direction }: { direction: string }, functionName: string) => {
+    const name = `${functionName} ${direction}`;
+    const done = !unsettled || waited.has(name);
+    waited.add(name);
+    return { done };
+  };
+  const answers = {
+    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift' }),
+    LockControlPlane: () => ({ token: 1 }),
+    TakeSafetyPoint: () => ({ id: POINT, ...TIMES }),
+    ReleaseControlPlane: () => null,
+    ReportRestore: (end: RestoreEnd) => {
+      result = {
+        ...end,
+        finishedAt: TIMES.doneAt,
+        safetyPoint: null,
+        apiAwayMilliseconds: null,
+        phases: [],
+        stale: [],
+        state: [],
+      };
+      return result;
+    },
+    ...Object.fromEntries(
+      [
+        'PrepareData',
+        'FenceControlPlane',
+        'StopDatastore',
+        'SwapData',
+        'StartDatastore',
+        'StartControlPlane',
+        'FinishRestore',
+      ].map((name) => [name, (input: never) => converge(input, name)]),
+    ),
+  };
+  const ended = await runScripted({ machine, input: INPUT, steps, answers, affects: () => true, nameOf }, script, {
+    ...options,
+    onEvent(event) {
+      recorder.record(event);
+      options.onEvent?.(event);
+    },
+  });
+  return { ...ended, result };
+}
+
+function nameOf(functionName: string, input: unknown): string {
+  const { direction } = input as { direction?: string };
+  return direction === undefined ? functionName : `${functionName} ${direction}`;
+}
+
+const times = (count: number, error: Error) => Array<Error>(count).fill(error);
+
+/** A Task, the name of its step in a script, and what must fail before it is come to. */
+const SUBJECTS = tasks.map((task) => {
+  const { direction } = (task.state.Parameters ?? {}) as { direction?: string };
+  const step = direction === undefined ? task.functionName : `${task.functionName} ${direction}`;
+  const before: Script =
+    task.name === 'Clear away what was prepared'
+      ? { 'PrepareData forward': [new TypeError('a defect')] }
+      : direction === 'back'
+        ? { [LAST_STEP_BEFORE_COMMIT]: [new TypeError('a defect')] }
+        : {};
+  return { ...task, step, before, isOnTheWayBack: direction === 'back' };
+});
+type Subject = (typeof SUBJECTS)[number];
+
+/** How the restore ends when a step has failed for good; those not named fail the machine before anything is recorded. */
+const OUTCOMES: Readonly<Record<string, RestoreResult['outcome']>> = {
+  'Prepare the data': 'not-begun',
+  'Fence the control plane': 'rolled-back',
+  'Take the safety recovery point': 'rolled-back',
+  'Stop the datastore': 'rolled-back',
+  'Swap the data': 'rolled-back',
+  'Start the datastore': 'rolled-back',
+  'Start the control plane': 'rolled-back',
+  'Finish the restore': 'unfinished',
+  // Its lock expires by itself.
+  'Release the control plane': 'restored',
+};
+
+/** What must be undone, in this order, for a failure at each state. */
+const WAYS_BACK: Readonly<Record<string, readonly string[]>> = {
+  'Prepare the data': ['FinishRestore'],
+  'Fence the control plane': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
+  'Take the safety recovery point': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
+  'Stop the datastore': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
+  'Swap the data': ['StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'],
+  'Start the datastore': ['StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'],
+  'Start the control plane': [
+    'FenceControlPlane',
+    'StopDatastore',
+    'SwapData',
+    'StartDatastore',
+    'StartControlPlane',
+    'FinishRestore',
+  ],
+};
+
+function expectFailureOf({ name, isOnTheWayBack }: Subject, ended: RestoreRun, error: string, reason: string): void {
+  const { result } = ended;
+  if (isOnTheWayBack) {
+    expect(result).toMatchObject({
+      outcome: 'stuck',
+      failure: { error: 'TypeError' },
+      failureOnTheWayBack: { error, reason },
+    });
+    // The first error is the one that is raised.
+    expect(ended.error?.name).toBe('TypeError');
+    return;
+  }
+  const outcome = OUTCOMES[name];
+  if (outcome === undefined) {
+    expect([ended.error?.name, result]).toEqual([error, undefined]);
+    return;
+  }
+  if (outcome === 'restored') {
+    expect([ended.error, result?.outcome]).toEqual([undefined, 'restored']);
+    return;
+  }
+  expect(result).toMatchObject({ outcome, failure: { step: name, error, reason }, failureOnTheWayBack: null });
+  expect(ended.error?.name).toBe(error);
+  expect(callsBack(ended)).toEqual(WAYS_BACK[name] ?? []);
+  expect(ended.calls.map(({ functionName }) => functionName)).toContain('ReleaseControlPlane');
+}
+
+function callsBack({ calls }: ScriptedRun): string[] {
+  return calls.flatMap(({ functionName, input }) =>
+    (input as { direction?: string }).direction === 'back' ? [functionName] : [],
+  );
+}
+
+const callsOf = ({ calls }: ScriptedRun, step: string) =>
+  calls.filter(({ functionName, input }) => nameOf(functionName, input) === step);
+const retriesOf = ({ state }: Subject) =>
+  (state.Retry ?? []).flatMap(({ ErrorEquals, MaxAttempts = 3 }) =>
+    ErrorEquals.map((error) => ({ error, attempts: MaxAttempts })),
+  );
+
+let undisturbed: RestoreRun;
+let unsettled: RestoreRun;
+let unsettledBack: RestoreRun;
+let unsettledClearing: RestoreRun;
+let locked: RestoreRun;
+const recovered = new Map<string, RestoreRun>();
+const exhausted = new Map<string, RestoreRun>();
+const notRetried = new Map<string, RestoreRun>();
+const late = new Map<string, RestoreRun & { abortedEarly: boolean }>();
+
+beforeAll(async () => {
+  steps = await loadSteps(machine);
+  undisturbed = await run({});
+  unsettled = await run({}, {}, true);
+  unsettledBack = await run({ [LAST_STEP_BEFORE_COMMIT]: [new TypeError('a defect')] }, {}, true);
+  unsettledClearing = await run({ 'PrepareData forward': [new TypeError('a defect')] }, {}, true);
+  locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
+  for (const subject of SUBJECTS) {
+    const { name, step, before, state } = subject;
+    for (const { error, attempts } of retriesOf(subject)) {
+      const key = `${name} ${error}`;
+      recovered.set(key, await run({ ...before, [step]: times(attempts, errorNamed(error)) }));
+      exhausted.set(key, await run({ ...before, [step]: times(attempts + 1, errorNamed(error)) }));
+    }
+    notRetried.set(name, await run({ ...before, [step]: times(2, new TypeError('a defect')) }));
+    const start = (options: ScriptedRunOptions) => run({ ...before, [step]: ['hangs'] }, options);
+    const isLate = ({ functionName, input }: { functionName: string; input: unknown }) =>
+      nameOf(functionName, input) === step;
+    late.set(name, await runOutOfTime(start, isLate, state.TimeoutSeconds ?? 0));
+  }
+}, 120_000);
+
+function found<T>(runs: ReadonlyMap<string, T>, key: string): T {
+  const known = runs.get(key);
+  if (known === undefined) throw new Error(`there was no run "${key}"`);
+  return known;
+}
+
+describe('the machine restore-control-plane', () => {
+  it('plans, locks, prepares, fences, keeps what was there, swaps, starts, finishes and releases', () => {
+    expect(undisturbed.error).toBeUndefined();
+    expect(undisturbed.result).toMatchObject({ outcome: 'restored', failure: null, point: POINT });
+    expect(undisturbed.calls.map(({ functionName }) => functionName)).toEqual([
+      'PlanRestore',
+      'LockControlPlane',
+      'PrepareData',
+      'FenceControlPlane',
+      'TakeSafetyPoint',
+      'StopDatastore',
+      'SwapData',
+      'StartDatastore',
+      'StartControlPlane',
+      'FinishRestore',
+      'ReleaseControlPlane',
+      'ReportRestore',
+    ]);
+  });
+
+  it.each([
+    ['forward', () => unsettled, 'restored', 7],
+    ['on the way back', () => unsettledBack, 'rolled-back', 6],
+    ['while it clears away', () => unsettledClearing, 'not-begun', 1],
+  ] as const)('asks again until a step is done, %s', (_, ended, outcome, steps) => {
+    expect(ended().result?.outcome).toBe(outcome);
+    const direction = outcome === 'restored' ? 'forward' : 'back';
+    const calls = ended().calls.filter(({ input }) => (input as { direction?: string }).direction === direction);
+    const asked = Map.groupBy(calls, ({ functionName }) => functionName);
+    asked.delete('TakeSafetyPoint');
+    expect([...asked.values()].map(({ length }) => length)).toEqual(Array(steps).fill(2));
+  });
+
+  it('is refused while another operation works on the control plane, by the name of its owner', () => {
+    expect(locked.error).toMatchObject({ name: 'LockedError', message: 'locked by nightly-1' });
+    expect(locked.calls.map(({ functionName }) => functionName)).toEqual(['PlanRestore', 'LockControlPlane']);
+  });
+});
+
+describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('the state "%s"', (name, subject) => {
+  const { step } = subject;
+
+  it.each(retriesOf(subject))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
+    const good = found(recovered, `${name} ${error}`);
+    expect(callsOf(good, step)).toHaveLength(attempts + 1);
+    const expected = subject.isOnTheWayBack
+      ? name === 'Clear away what was prepared'
+        ? 'not-begun'
+        : 'rolled-back'
+      : 'restored';
+    expect(good.result?.outcome).toBe(expected);
+    const bad = found(exhausted, `${name} ${error}`);
+    expect(callsOf(bad, step)).toHaveLength(attempts + 1);
+    expectFailureOf(subject, bad, error, 'made up');
+  });
+
+  it('gives every delivery the same input', () => {
+    for (const { error } of retriesOf(subject)) {
+      const inputs = callsOf(found(exhausted, `${name} ${error}`), step).map(({ input }) => JSON.stringify(input));
+      expect(new Set(inputs).size).toBe(1);
+    }
+  });
+
+  it('does not try again after a defect', () => {
+    const ended = found(notRetried, name);
+    expect(callsOf(ended, step)).toHaveLength(1);
+    expectFailureOf(subject, ended, 'TypeError', 'a defect');
+  });
+
+  it('is given up and told so when its time is over, not before', () => {
+    const ended = found(late, name);
+    expect(ended.abortedEarly).toBe(false);
+    expect(callsOf(ended, step).map(({ signal }) => signal.aborted)).toEqual([true]);
+    expectFailureOf(subject, ended, 'States.Timeout', 'States.Timeout');
+  });
+});
+
+describe('the coverage of this suite', () => {
+  it('is every state and every transition of the file', async () => {
+    const coverage = await recorder.coverage();
+    process.stderr.write(formatCoverage('restore-control-plane', coverage));
+    expect(uncovered(coverage)).toEqual([]);
+  });
+});
