@@ -83,6 +83,9 @@ async function membersWaitFor(
   }
   if (fenced === undefined) return undefined;
   const hashes = await hashMembers(workloadOf(installation, tls), fenced.revision, reach);
+  for (const answer of hashes) {
+    if ('reason' in answer) return `${answer.pod} does not tell its hash: ${answer.reason}`;
+  }
   const differs = hashes.find((answer) => 'hash' in answer && answer.hash !== fenced.hash);
   if (differs === undefined) return undefined;
   throw new GateError(`${differs.pod} does not hold what it held before the restore`, {

@@ -7,8 +7,8 @@ import { namespacesOf, openRestore } from './opened.ts';
 import { restartCrashed } from './workloads.ts';
 
 /**
- * Leaves the control plane to its platform again: the pause as it was before, what crashed without the API started again, and nothing of the operation on volumes or in
- * the namespace. It also ends a restore that was not begun.
+ * Leaves the control plane to its platform again: the pause as it was before, what crashed without the API started again, and
+ * nothing of the operation on volumes or in the namespace. It also ends a restore that was not begun.
  */
 export async function finishRestore(
   item: DirectedRestore,

@@ -29,13 +29,15 @@ export async function prepareData(
     limitSeconds: 3600,
     remedy: 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.',
   };
+  // For a moment more a pod is told to run the container that has taken everything.
+  const fed = new Set<string>();
   return await converge(item, goal, ports, async () => {
     const waits = await Promise.all(
       restore.datastores.flatMap((datastore) =>
         datastore.installation.members.map((member) => {
           const object = objects.get(datastore.plan.datastore);
           if (object === undefined) throw new Error(`no snapshot of ${datastore.plan.datastore}`);
-          return prepareMember(restore, datastore, member, object, ports);
+          return prepareMember(restore, datastore, member, object, fed, ports);
         }),
       ),
     );
@@ -48,6 +50,7 @@ async function prepareMember(
   { plan, installation }: PlannedDatastore,
   member: EtcdMemberVolume,
   object: PackedObject,
+  fed: Set<string>,
   { store, signal, report, configuration }: ClusterRunPorts,
 ): Promise<string | undefined> {
   const helperImage = configuration.restore?.helperImage;
@@ -61,8 +64,8 @@ async function prepareMember(
     ...(helperImage !== undefined && { helperImage }),
   });
   return await followPod(cluster.api, pod, async (container) => {
-    if (container !== FETCH_CONTAINER) return;
     const { namespace = '', name } = pod.metadata;
+    if (container !== FETCH_CONTAINER || fed.has(name)) return;
     const input = await cluster.attach({ namespace, pod: name, container }, { signal });
     try {
       await unpack(store, object, input, {
@@ -71,6 +74,7 @@ async function prepareMember(
           report({ kind: 'bytes', phase: `prepare ${member.pod}`, doneBytes, totalBytes });
         },
       });
+      fed.add(name);
     } finally {
       input.destroy();
     }

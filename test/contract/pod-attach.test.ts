@@ -205,11 +205,11 @@ describe("a container's standard input", () => {
         socket.pause();
         setTimeout(() => {
           socket.resume();
-        }, 40);
+        }, 100);
       }),
     );
-    // The socket buffers hold what it reads in about a second, and as long does a ping wait in them.
-    const attachment = await open(server, { pingMilliseconds: 600 });
+    // The socket buffers hold what it reads in more than two seconds, and as long does a ping wait in them.
+    const attachment = await open(server, { pingMilliseconds: 1_800 });
     await pipeline(produce(totalBytes).source, attachment);
   });
 });
