@@ -84,9 +84,12 @@ export async function runMachine<Ports>(
       if (step === undefined) throw new Error(`state "${state}" has no step ${functionName}`);
       const run = async (event: unknown) => {
         try {
-          const work = withinTime(timeoutSeconds, (signal) => step.run(event, portsFor(event, signal)));
-          underWay.add(work);
-          return asJson(await work.finally(() => underWay.delete(work)));
+          const answer = await withinTime(timeoutSeconds, (signal) => {
+            const work = step.run(event, portsFor(event, signal));
+            underWay.add(work);
+            return work.finally(() => underWay.delete(work));
+          });
+          return asJson(answer);
         } catch (error) {
           throw asTold(error);
         } finally {

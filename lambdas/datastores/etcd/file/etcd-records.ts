@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { SnapshotMember } from '../../../domain/snapshot-facts.ts';
+import { parseJson } from '../../../kube/json.ts';
 import { bytesOf, readBigEndianU64 } from './bytes.ts';
 import { mainRevision } from './revision-key.ts';
 import { PageFault, type TreePage } from './tree-page.ts';
@@ -62,14 +63,6 @@ function memberAt(leaf: TreePage, index: number): SnapshotMember {
   if (!record.success) throw new PageFault(`entry ${index} is not a member's record`);
   const { name, peerURLs, clientURLs, isLearner } = record.data;
   return { id: keyText(leaf, index), name, peerUrls: peerURLs ?? [], clientUrls: clientURLs ?? [], learner: isLearner };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function keyText(leaf: TreePage, index: number): string {
