@@ -13,6 +13,7 @@ import type { RunOptions } from './commands/run.ts';
 import type { CommandResult } from './commands/result.ts';
 import { schema, SCHEMAS, type SchemaName } from './commands/schema.ts';
 import { show } from './commands/show.ts';
+import { stage, type StageOptions } from './commands/stage.ts';
 import { status } from './commands/status.ts';
 import { verify, type VerifyOptions } from './commands/verify.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
@@ -25,6 +26,10 @@ interface GlobalOptions {
   readonly config?: string;
   readonly json: boolean;
 }
+
+const BACKUP_HELP = `
+While another operation is at work on the control plane (a restore, the run of a policy, another backup, a prune), it does
+not wait: it is refused at once with the name of that operation, what that does and until when, and exit code 1.`;
 
 const SCHEMA_HELP = `
 Editors check and complete lifeboat.yaml after
@@ -64,6 +69,7 @@ function buildProgram(): Command {
     .command('backup')
     .description('take a recovery point and prove it')
     .argument('<control plane>', '<management cluster>/<namespace>/<name>')
+    .addHelpText('after', BACKUP_HELP)
     .action((controlPlane: string) => run(program, (ports) => backup(ports, controlPlane)));
   program
     .command('list')
@@ -138,6 +144,28 @@ function buildProgram(): Command {
         },
         'if the restore had begun, "lifeboat operations" shows it, and "lifeboat restore --resume" goes on with it',
       ),
+    );
+  program
+    .command('stage')
+    .description(
+      'put the plain etcd file of a recovery point where a pre-signed URL leads, for a control plane to be created',
+    )
+    .argument('<control plane>', '<management cluster>/<namespace>/<name>, whose recovery point it is')
+    .option('--point <id>', 'the recovery point')
+    .option('--latest-verified', 'the newest verified one', false)
+    .option('--at <time>', 'the newest verified one at or before a time, e.g. 2026-01-02T03:04:05Z')
+    .option('--datastore <name>', 'which one, where the control plane has several')
+    .option('--hours <number>', 'how long the URL is good for; never longer than the credentials that sign it', '4')
+    .option('--hosted-cluster <file>', 'the manifest of a HostedCluster that is going to be created')
+    .option('--to <file>', 'where to write that manifest with restoreSnapshotURL in it')
+    .option(
+      '--etcd-init-forms-one-cluster',
+      'for several members: I have checked that etcd-init of the release has ETCD_INITIAL_CLUSTER',
+      false,
+    )
+    .option('--remove <operation>', 'remove what was staged before')
+    .action((controlPlane: string, options: StageOptions) =>
+      run(program, (ports) => stage(ports, controlPlane, options)),
     );
   program
     .command('operations')

@@ -42,7 +42,7 @@ const STEPS = {
       'Deletes recovery points that no rule keeps; it can read no snapshot, write none and touch no locked one',
     timeoutSeconds: 900,
     memoryMegabytes: 512,
-    store: { read: [manifests, proofs, pins, locks], write: [locks], remove: [points] },
+    store: { read: [manifests, proofs, pins, operations, locks], write: [locks], remove: [points] },
   },
   'release-control-plane': {
     description: 'Gives the lock of a control plane back',

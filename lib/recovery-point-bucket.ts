@@ -22,6 +22,7 @@ export const KEYS = {
   operations: 'operations/*',
   locks: 'locks/*',
   policies: 'policies/*',
+  staging: 'staging/*',
 } as const;
 type Keys = (typeof KEYS)[keyof typeof KEYS];
 
@@ -32,6 +33,8 @@ export interface StoreAccess {
   readonly write?: readonly Keys[];
   /** In parts, and with a retention lock. */
   readonly upload?: readonly Keys[];
+  /** In parts, for a while. */
+  readonly stage?: readonly Keys[];
   /** With all versions, and with what unfinished uploads have left. */
   readonly remove?: readonly Keys[];
 }
@@ -70,7 +73,7 @@ export class RecoveryPointBucket extends Construct {
   }
 
   /** Gives a role exactly this access, with the use of the key that it needs through S3. */
-  grant(role: Role, { read = [], write = [], upload = [], remove = [] }: StoreAccess): void {
+  grant(role: Role, { read = [], write = [], upload = [], stage = [], remove = [] }: StoreAccess): void {
     const { bucketArn } = this.bucket;
     const permitKeys = (keys: readonly string[], ...actions: string[]) => {
       if (keys.length === 0) return;
@@ -79,13 +82,9 @@ export class RecoveryPointBucket extends Construct {
     };
     permitKeys(read, 's3:GetObject');
     permitKeys(write, 's3:PutObject');
-    permitKeys(
-      upload,
-      's3:PutObject',
-      's3:PutObjectRetention',
-      's3:AbortMultipartUpload',
-      's3:ListMultipartUploadParts',
-    );
+    const inParts = ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'];
+    permitKeys(upload, ...inParts, 's3:PutObjectRetention');
+    permitKeys(stage, ...inParts);
     permitKeys(
       remove,
       's3:DeleteObjectVersion',
@@ -105,11 +104,11 @@ export class RecoveryPointBucket extends Construct {
       const conditions = { StringLike: { 's3:prefix': foldersOf(remove) } };
       permit(role, { actions: ['s3:ListBucketVersions'], resources: [bucketArn], conditions });
     }
-    if (upload.length > 0 || remove.length > 0) {
+    if (upload.length > 0 || stage.length > 0 || remove.length > 0) {
       permit(role, { actions: ['s3:ListBucketMultipartUploads'], resources: [bucketArn] });
     }
     // Completing a multipart upload decrypts its parts.
-    const encrypts = write.length > 0 || upload.length > 0;
+    const encrypts = write.length > 0 || upload.length > 0 || stage.length > 0;
     if (encrypts || read.length > 0)
       this.#grantKey(role, encrypts ? ['kms:GenerateDataKey', 'kms:Decrypt'] : ['kms:Decrypt']);
   }

@@ -5,7 +5,7 @@ import type { Surroundings } from './lifeboat-function.ts';
 import { LifeboatMachine, type StepOptions } from './lifeboat-machine.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
-const { points, operations, locks } = KEYS;
+const { points, operations, locks, staging } = KEYS;
 
 /** Works on the management cluster; of the store it needs its plan, its journal and the lock, and no recovery point. */
 const ON_CLUSTER = {
@@ -26,7 +26,13 @@ const STEPS = {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
     ...STREAMING,
     kubeconfigs: true,
-    store: { read: [points, operations, locks], write: [operations, locks] },
+    // Whoever has a URL may do what its signer may: read what is staged.
+    store: {
+      read: [points, operations, locks, staging],
+      write: [operations, locks],
+      stage: [staging],
+      remove: [staging],
+    },
   },
   'fence-control-plane': {
     description: 'Pauses the reconcilers of a control plane and ends its API servers',
@@ -58,6 +64,7 @@ const STEPS = {
   'finish-restore': {
     description: 'Takes the pause and everything of the restore away',
     ...ON_CLUSTER,
+    store: { ...ON_CLUSTER.store, remove: [staging] },
     timeoutSeconds: 120,
   },
   'report-restore': {

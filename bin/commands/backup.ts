@@ -1,18 +1,29 @@
-import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
+import { operationName } from '../../lambdas/domain/operation.ts';
+import { withControlPlaneLock } from '../../lambdas/operations/lock.ts';
 import { platforms } from '../../lambdas/platforms/registry.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import type { CommandResult } from './result.ts';
 
-/** `lifeboat backup <control plane>`: takes a recovery point and every proof that a backup can have. */
+/**
+ * `lifeboat backup <control plane>`: takes a recovery point and every proof that a backup can have, under the control plane's
+ * lock. LockedError, at once, while another operation has that.
+ */
 export async function backup(ports: Ports, name: string): Promise<CommandResult> {
   const controlPlane = parseControlPlaneName(name);
   const cluster = await ports.connect(controlPlane.managementCluster);
-  const manifest = await takeRecoveryPoint(
-    { controlPlane, platform: platforms.hypershift, reason: 'on-demand' },
-    { ...ports, cluster },
+  const operation = operationName('backup', ports.clock(), ports.random);
+  const manifest = await withControlPlaneLock(
+    { operation, controlPlane: formatControlPlaneName(controlPlane), purpose: 'backup' },
+    ports,
+    ({ signal }) =>
+      takeRecoveryPoint(
+        { controlPlane, platform: platforms.hypershift, reason: 'on-demand', operation },
+        { ...ports, cluster, signal },
+      ),
   );
   const refused = manifest.proofs.filter(({ result }) => result === 'refused');
   const proofs = manifest.proofs.map(({ kind, result }) =>

@@ -52,7 +52,11 @@ export async function exportSnapshot(ports: Ports, reference: string, options: E
   };
 }
 
-function chooseDatastore(datastores: readonly ManifestDatastore[], wanted: string | undefined): ManifestDatastore {
+/** The one datastore that is meant; ConfigurationError when that is not clear. */
+export function chooseDatastore(
+  datastores: readonly ManifestDatastore[],
+  wanted: string | undefined,
+): ManifestDatastore {
   const names = datastores.map(({ name }) => name).join(', ');
   const chosen = wanted === undefined ? datastores : datastores.filter(({ name }) => name === wanted);
   const [only, ...others] = chosen;

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { formatControlPlaneName, type ControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
-import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
+import { operationName } from '../../lambdas/domain/operation.ts';
 import { policyNamed } from '../../lambdas/domain/configuration.ts';
-import { LEASE_MILLISECONDS } from '../../lambdas/operations/lock.ts';
+import { withControlPlaneLock, type AttendedLockPorts } from '../../lambdas/operations/lock.ts';
 import { applyRetention, type RetentionReport, type RetentionRequest } from '../../lambdas/policy-runs/retain.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
@@ -14,7 +13,8 @@ export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
-type PrunePorts = Pick<Ports, 'configuration' | 'catalogue' | 'store' | 'locks' | 'clock'>;
+type PrunePorts = AttendedLockPorts &
+  Pick<Ports, 'configuration' | 'catalogue' | 'store' | 'journal' | 'clock' | 'random'>;
 
 /** What became of one control plane; `skipped` says which operation is at work on it. */
 interface Pruned extends RetentionReport {
@@ -74,24 +74,12 @@ async function pruneLocked(
   controlPlane: string,
   request: RetentionRequest,
 ): Promise<RetentionReport & { readonly skipped: string | null }> {
-  const time = ports
-    .clock()
-    .toISOString()
-    .replace(/[-:]|\.\d+/g, '');
-  // An owner that takes its lock twice gets it twice, so two prunes in one second need two names.
-  const owner = `prune-${time}-${randomUUID().slice(0, 8)}`;
-  const purpose = `deletes recovery points of ${controlPlane}`;
-  const { locks } = ports;
+  const operation = operationName('prune', ports.clock(), ports.random);
   try {
-    const lock = await locks.acquire(controlPlaneLock(controlPlane), owner, purpose, LEASE_MILLISECONDS);
-    const keepLock = async () => {
-      await locks.extend(lock, LEASE_MILLISECONDS);
-    };
-    try {
-      return { skipped: null, ...(await applyRetention({ ...request, keepLock }, ports)) };
-    } finally {
-      await locks.release(lock);
-    }
+    return await withControlPlaneLock({ operation, controlPlane, purpose: 'prune' }, ports, async ({ keepLock }) => ({
+      skipped: null,
+      ...(await applyRetention({ ...request, keepLock }, ports)),
+    }));
   } catch (error) {
     if (!(error instanceof LockedError)) throw error;
     return { skipped: error.message, points: [], leftovers: [] };

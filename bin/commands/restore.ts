@@ -1,10 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import process from 'node:process';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
-import { ConfigurationError, NotFoundError } from '../../lambdas/domain/errors.ts';
-import { recoveryPointId } from '../../lambdas/domain/recovery-point.ts';
+import { ConfigurationError, LockedError, NotFoundError, withRemedy } from '../../lambdas/domain/errors.ts';
+import { controlPlaneLock, operationName } from '../../lambdas/domain/operation.ts';
 import {
-  LATEST_VERIFIED,
   restorePlanSchema,
   restoreResultSchema,
   type RestorePlan,
@@ -24,13 +23,16 @@ import { stopDatastoreStep } from '../../lambdas/handlers/stop-datastore.ts';
 import { swapDataStep } from '../../lambdas/handlers/swap-data.ts';
 import { takeSafetyPointStep } from '../../lambdas/handlers/take-safety-point.ts';
 import { makePlan } from '../../lambdas/restores/plan.ts';
+import { reportRestore } from '../../lambdas/restores/report.ts';
 import { loadMachine, runMachine } from '../local/machine.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { describePlan, describeResult } from '../output/restore-text.ts';
+import { chosenPoint, type PointChoice } from './point-choice.ts';
 import type { CommandResult } from './result.ts';
 
-const STEPS = {
+/** The steps of a restore by the names that its machine gives them. */
+export const RESTORE_STEPS = {
   PlanRestore: planRestoreStep,
   LockControlPlane: lockControlPlaneStep,
   PrepareData: prepareDataStep,
@@ -45,10 +47,7 @@ const STEPS = {
   ReportRestore: reportRestoreStep,
 };
 
-export interface RestoreOptions {
-  readonly point?: string;
-  readonly latestVerified: boolean;
-  readonly at?: string;
+export interface RestoreOptions extends PointChoice {
   readonly dryRun: boolean;
   readonly yes: boolean;
   readonly resume?: string;
@@ -69,6 +68,10 @@ const EXIT_CODES: Readonly<Record<RestoreResult['outcome'], number>> = {
  */
 export async function restore(ports: Ports, controlPlane: string, options: RestoreOptions): Promise<CommandResult> {
   parseControlPlaneName(controlPlane);
+  if (options.resume === undefined && !options.dryRun) {
+    // The machine refuses it as well, but only after the recovery point has been read back.
+    await ports.locks.refuseWhileHeld(controlPlaneLock(controlPlane));
+  }
   const plan =
     options.resume === undefined
       ? await makePlan(newRequest(ports, controlPlane, options), ports)
@@ -78,7 +81,20 @@ export async function restore(ports: Ports, controlPlane: string, options: Resto
     await confirm(plan, options, ports);
     await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
   }
-  return await runRestore(plan, options.acceptOtherUid, ports);
+  try {
+    return await runRestore(plan, options.acceptOtherUid, ports);
+  } catch (error) {
+    if (options.resume === undefined && error instanceof LockedError) await recordRefusal(plan, error, ports);
+    throw error;
+  }
+}
+
+/** Nothing of a restore that never had the lock is left to be resumed. */
+async function recordRefusal(plan: RestorePlan, error: LockedError, ports: Ports): Promise<void> {
+  const { operation, controlPlane, platform, point } = plan;
+  const failure = { step: 'Lock the control plane', error: error.name, reason: withRemedy(error) };
+  const end = { operation, controlPlane, platform, point, outcome: 'not-begun' } as const;
+  await reportRestore({ ...end, failure, failureOnTheWayBack: null }, ports);
 }
 
 async function runRestore(plan: RestorePlan, acceptOtherUid: boolean, ports: Ports): Promise<CommandResult> {
@@ -94,7 +110,7 @@ async function runRestore(plan: RestorePlan, acceptOtherUid: boolean, ports: Por
       await runMachine<Ports>(
         loadMachine('restore-control-plane'),
         input,
-        STEPS,
+        RESTORE_STEPS,
         (_, signal) => ({ ...ports, signal: AbortSignal.any([ports.signal, signal]) }),
         { signal: ports.signal },
       );
@@ -108,14 +124,8 @@ async function runRestore(plan: RestorePlan, acceptOtherUid: boolean, ports: Por
 }
 
 function newRequest(ports: Ports, controlPlane: string, options: RestoreOptions): RestoreRequest {
-  const given = [options.point, options.latestVerified ? LATEST_VERIFIED : undefined, options.at];
-  const [point, ...others] = given.filter((choice) => choice !== undefined);
-  if (point === undefined || others.length > 0) {
-    throw new ConfigurationError('it must be said which recovery point is meant, and only once', {
-      remedy: 'Give one of --point <id>, --latest-verified and --at <time>; "lifeboat list" shows the points.',
-    });
-  }
-  const operation = `restore-${recoveryPointId(ports.clock(), ports.random).toLowerCase()}`;
+  const point = chosenPoint(options);
+  const operation = operationName('restore', ports.clock(), ports.random);
   return { operation, controlPlane, point, acceptOtherUid: options.acceptOtherUid };
 }
 

@@ -13,11 +13,13 @@ export function describePlan(plan: RestorePlan, now: Date): string {
   return [
     `restore of ${controlPlane} from recovery point ${point}, taken ${formatAge(new Date(pointTakenAt), now)} ago (${pointTakenAt})`,
     '',
-    ...datastores.flatMap(({ datastore, difference }) => [
+    ...datastores.flatMap(({ datastore, difference, outages }) => [
       `datastore ${datastore}:`,
+      ...outages.map((outage) => `  out of service: ${outage}`),
       ...describeDifference(difference).map((line) => `  ${line}`),
       '',
     ]),
+    ...describeRebuilt(plan),
     `paused:    the reconcilers of ${controlPlane} (pausedUntil is ${target.pausedUntil ?? 'not set'} now)`,
     `stopped:   ${[...target.writers.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`), ...installed].join(', ')}`,
     `replaced:  the data on ${target.datastores.flatMap(({ members }) => members.map(({ claim }) => claim)).join(', ')}`,
@@ -26,9 +28,37 @@ export function describePlan(plan: RestorePlan, now: Date): string {
         `revision:  ${datastore} (${formatBytes(sizeBytes)}) goes up by ${bump}: ${bumpReason}`,
     ),
     `API away:  about ${apiAwaySeconds} s; workers and their pods go on meanwhile`,
-    'undo:      a safety recovery point is taken first, and any failure puts everything back as it is now',
+    ...describeUndo(plan),
     ...warnings.map((warning) => `warning:   ${warning}`),
   ].join('\n');
+}
+
+/** What is gone and will be made again before anything else. */
+function describeRebuilt({ lostIdentity, target }: RestorePlan): string[] {
+  const claims = target.datastores.flatMap(({ namespace, members }) =>
+    members.flatMap(({ claim, lostClaim }) =>
+      lostClaim === null ? [] : [`PersistentVolumeClaim ${namespace}/${claim} (empty)`],
+    ),
+  );
+  const made = [...lostIdentity, ...claims];
+  return made.length === 0 ? [] : [`made anew: ${made.join(', ')}`];
+}
+
+function describeUndo({ operation, target, datastores }: RestorePlan): string[] {
+  if (datastores.every(({ outages }) => outages.length === 0)) {
+    return ['undo:      a safety recovery point is taken first, and any failure puts everything back as it is now'];
+  }
+  const places = target.datastores.flatMap(({ mountPath, members }) =>
+    members
+      .filter(({ lostClaim }) => lostClaim === null)
+      .map(({ claim }) => `${claim}: ${mountPath}/lifeboat-${operation}`),
+  );
+  return [
+    'undo:      a safety recovery point is taken only if a member can still give one; any failure puts everything back as broken as it is now',
+    ...(places.length === 0
+      ? []
+      : [`kept:      if none can be taken, what lies on the volumes stays there (${places.join(', ')})`]),
+  ];
 }
 
 /** What became of a restore. */
@@ -48,6 +78,7 @@ export function describeResult(result: RestoreResult): string {
     ),
     ...(result.apiAwayMilliseconds === null ? [] : [`API away for ${formatDuration(result.apiAwayMilliseconds)}`]),
     ...result.stale,
+    ...result.left,
     ...(failure === null ? [] : [`failed at "${failure.step}": ${failure.reason} (${failure.error})`]),
     ...(failureOnTheWayBack === null ? [] : [`and on the way back: ${failureOnTheWayBack.reason}`]),
     ...state,

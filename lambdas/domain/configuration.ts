@@ -5,6 +5,8 @@ import { ConfigurationError } from './errors.ts';
 import { hookSchema } from './hooks.ts';
 import { policyNameSchema, policySchema, type Policy } from './policy.ts';
 
+const DEFAULT_SAFETY_GRACE_DAYS = 14;
+
 const clusterName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits, "-" and "."');
@@ -62,13 +64,34 @@ export const configurationSchema = z
           .min(1)
           .optional()
           .describe('Of the pods that receive and move data: any with a POSIX shell. Default: curlimages/curl.'),
+        transfer: z
+          .enum(['attach', 'presigned-url'])
+          .optional()
+          .describe(
+            'How a snapshot gets to those pods: through the API server (attach, the default), or from S3 itself, where they can reach it.',
+          ),
+        safetyGraceDays: z
+          .int()
+          .positive()
+          .max(3650)
+          .optional()
+          .describe('How long the recovery point that a restore takes first is kept from retention. Default: 14.'),
       })
       .optional()
       .describe('How restores are done.'),
     aws: deploymentSchema.optional().describe('How the application is deployed to AWS.'),
   })
+  .refine(({ store, restore }) => restore?.transfer !== 'presigned-url' || store.startsWith('s3://'), {
+    path: ['restore', 'transfer'],
+    message: 'a directory has no pre-signed URLs: use "attach", or a store such as s3://bucket/prefix',
+  })
   .meta({ title: 'lifeboat.yaml', description: 'Configuration of Lifeboat.' });
 export type Configuration = z.infer<typeof configurationSchema>;
+
+/** How long safety recovery points are kept from retention. */
+export function safetyGraceDays({ restore }: Configuration): number {
+  return restore?.safetyGraceDays ?? DEFAULT_SAFETY_GRACE_DAYS;
+}
 
 /** A policy by its name; ConfigurationError names those there are. */
 export function policyNamed({ policies = {} }: Configuration, name: string): Policy {

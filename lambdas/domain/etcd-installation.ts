@@ -8,8 +8,14 @@ const memberVolumeSchema = z.strictObject({
   claim: z.string(),
   /** What the claim may hold. */
   capacityBytes: z.int().nonnegative(),
-  /** The node of its pod, where the volume is attached. */
-  node: z.string(),
+  /** The node of its pod, where the volume is attached; null while it has no pod that stays on a node. */
+  node: z.string().nullable(),
+  /** Its pod when it was described. */
+  podState: z.enum(['ready', 'not-ready', 'none']),
+  /** The claim as the StatefulSet would make it, while there is none; null: it is there. */
+  lostClaim: z
+    .looseObject({ apiVersion: z.string(), kind: z.string(), metadata: z.looseObject({ name: z.string() }) })
+    .nullable(),
 });
 
 /** What every helper pod takes over from the pods of the StatefulSet, as the API serves it. */
@@ -21,6 +27,9 @@ const podManners = z.strictObject({
   containerSecurityContext: z.unknown().optional(),
   tolerations: z.array(z.unknown()).optional(),
   priorityClassName: z.string().optional(),
+  nodeSelector: z.record(z.string(), z.string()).optional(),
+  /** Topology keys by which no two of them may be in one place, e.g. one a zone: a new volume is where its first pod is. */
+  spreadOver: z.array(z.string()).optional(),
 });
 
 /**
@@ -32,6 +41,8 @@ export const etcdInstallationSchema = z.strictObject({
   datastore: z.string(),
   namespace: z.string(),
   statefulSet: z.string(),
+  /** What the StatefulSet had when it was described; its members may be more. */
+  replicas: z.int().nonnegative(),
   clientPort: z.int(),
   /** Where the volume is mounted, e.g. `/var/lib`. */
   mountPath: z.string(),

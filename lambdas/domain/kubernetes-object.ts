@@ -13,3 +13,8 @@ export interface KubernetesObject {
   };
   readonly [field: string]: unknown;
 }
+
+/** `<kind> <namespace>/<name>`, as manifests and plans list objects. */
+export function describeObject({ kind, metadata: { namespace, name } }: KubernetesObject): string {
+  return `${kind} ${namespace ?? ''}/${name}`;
+}

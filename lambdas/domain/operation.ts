@@ -1,13 +1,14 @@
 import * as z from 'zod';
+import { recoveryPointId } from './recovery-point.ts';
 
 /** What somebody who is refused is told of the operation that is at work. */
-const PURPOSES = { backup: 'backs up', restore: 'restores' } as const;
+const PURPOSES = { backup: 'backs up', restore: 'restores', prune: 'deletes recovery points of' } as const;
 
 /** What an operation asks for before it works on a control plane. */
 export const lockRequestSchema = z.object({
   operation: z.string(),
   controlPlane: z.string(),
-  purpose: z.enum(['backup', 'restore']),
+  purpose: z.enum(['backup', 'restore', 'prune']),
 });
 export type LockRequest = z.infer<typeof lockRequestSchema>;
 
@@ -22,6 +23,14 @@ export const releasedSchema = z.null();
 /** The lock that operations on a control plane take. */
 export function controlPlaneLock(controlPlane: string): string {
   return `control-planes/${controlPlane}`;
+}
+
+/**
+ * A name for an operation that a person starts: what it does, when, and four random characters. An owner that takes its lock
+ * twice gets it twice, so two operations of one second need two names.
+ */
+export function operationName(purpose: LockRequest['purpose'], startedAt: Date, random: () => number): string {
+  return `${purpose}-${recoveryPointId(startedAt, random).toLowerCase()}`;
 }
 
 /** One phrase on an operation, for whoever is refused because of it. */

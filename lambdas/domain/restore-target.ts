@@ -10,6 +10,14 @@ const workloadSchema = z.strictObject({
 });
 export type Workload = z.infer<typeof workloadSchema>;
 
+const writerSchema = workloadSchema.extend({
+  /** What it had when it was described: a restore that is taken back ends there. */
+  foundReplicas: z.int().nonnegative(),
+  /** How many of them were ready. */
+  foundReady: z.int().nonnegative(),
+});
+export type Writer = z.infer<typeof writerSchema>;
+
 /** What a restore in place works on, as a platform describes it. It holds no secrets, so that it can be recorded in a plan. */
 export const restoreTargetSchema = z.strictObject({
   uid: z.string(),
@@ -17,7 +25,9 @@ export const restoreTargetSchema = z.strictObject({
   version: z.string().nullable(),
   datastores: z.array(etcdInstallationSchema).min(1),
   /** Whose pods write to the datastores: to zero for the time of the swap, and back. */
-  writers: z.array(workloadSchema),
+  writers: z.array(writerSchema),
+  /** Secrets and ConfigMaps that the pods of datastores and writers mount and that are not there, as `<kind> <namespace>/<name>`. */
+  lacking: z.array(z.string()),
   /** The pause that was set before; null: none. */
   pausedUntil: z.string().nullable(),
   /** What a person should know before the restore, e.g. what a pause does not cover. */

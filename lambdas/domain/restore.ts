@@ -52,12 +52,15 @@ export const convergedSchema = z.object({ done: z.boolean() });
 /** When a step was begun and done. */
 export const stepTimesSchema = z.object({ startedAt: z.iso.datetime(), doneAt: z.iso.datetime() });
 
-export const safetyPointSchema = stepTimesSchema.extend({ id: z.string() });
+/** The safety recovery point, or why none could be taken. */
+export const safetyPointSchema = stepTimesSchema.extend({ id: z.string().nullable(), reason: z.string().nullable() });
 
 const datastorePlanSchema = z.strictObject({
   datastore: z.string(),
-  /** Of the etcd that runs now and restores, e.g. `3.6.5`. */
+  /** Of the etcd that runs now and restores, e.g. `3.6.5`; where no member answers, of the one that the point was taken of. */
   etcdVersion: z.string(),
+  /** What keeps members from serving as one cluster, a sentence each; none: all of them serve. */
+  outages: z.array(z.string()),
   /** What Kubernetes' keys start with; null when there are none. */
   prefix: z.string().nullable(),
   revision: z.int(),
@@ -80,6 +83,8 @@ export const restorePlanSchema = restoreSchema.extend({
   pointTakenAt: z.iso.datetime(),
   target: restoreTargetSchema,
   datastores: z.array(datastorePlanSchema).min(1),
+  /** Secrets and ConfigMaps of the recovery point that are gone and are made again first, as `<kind> <namespace>/<name>`. */
+  lostIdentity: z.array(z.string()),
   /** How long the API is expected to be away. */
   apiAwaySeconds: z.int().positive(),
   warnings: z.array(z.string()),
@@ -108,6 +113,8 @@ export type RestoreEnd = z.infer<typeof restoreEndSchema>;
 export const restoreResultSchema = restoreEndSchema.extend({
   finishedAt: z.iso.datetime(),
   safetyPoint: z.string().nullable(),
+  /** What it has left on purpose, a sentence each: data of before that no recovery point holds, objects that were gone. */
+  left: z.array(z.string()),
   /** From the API servers' end to their first answer; null when they were not stopped or did not come back. */
   apiAwayMilliseconds: z.int().nonnegative().nullable(),
   phases: z.array(z.strictObject({ name: z.string(), milliseconds: z.int().nonnegative() })),

@@ -8,10 +8,7 @@ const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS;
 /** Time in which people may look at a point that is not verified, before it is deleted. */
 const GRACE_MILLISECONDS = 3 * DAY_MILLISECONDS;
 /** Points that no schedule took have a time of their own and use up no rule of one; `final` and `imported` have no end. */
-const TIME_TO_LIVE: Readonly<Partial<Record<RecoveryPointReason, number>>> = {
-  'on-demand': 30 * DAY_MILLISECONDS,
-  safety: 14 * DAY_MILLISECONDS,
-};
+const ON_DEMAND_DAYS = 30;
 
 /** What keeps an object in the store from being deleted: a lock until a time, a legal hold, or both. */
 export interface RetentionLock {
@@ -31,6 +28,8 @@ export interface RetainedPoint {
   readonly policy: string | null;
   /** On its manifest or its data; left out as long as nobody has looked. */
   readonly lock?: RetentionLock | undefined;
+  /** The operation that took it, while that has not ended; left out as long as nobody has looked. */
+  readonly unendedOperation?: string | undefined;
 }
 
 /** What becomes of a point, and every reason for it. `later`: it may go, but this run has deleted enough. */
@@ -46,6 +45,8 @@ export interface RetentionContext {
   readonly policy: string;
   /** So many points are deleted at most, the oldest first. */
   readonly deletionCap: number;
+  /** So long a safety point is kept, whatever its verdict: nothing else holds what a restore has replaced. */
+  readonly safetyGraceDays: number;
 }
 
 /**
@@ -59,7 +60,7 @@ export interface RetentionContext {
 export function decideRetention(
   points: readonly RetainedPoint[],
   rules: RetentionRules,
-  { now, policy, deletionCap }: RetentionContext,
+  { now, policy, deletionCap, safetyGraceDays }: RetentionContext,
 ): RetentionDecision[] {
   const newestFirst = [...points].sort((a, b) => compare(b, a));
   const reasons = new Map<RetainedPoint, string[]>(newestFirst.map((point) => [point, []]));
@@ -67,6 +68,7 @@ export function decideRetention(
   for (const group of Map.groupBy(newestFirst, ({ controlPlaneUid }) => controlPlaneUid).values()) {
     keepByProtection(group, rules, now, keep);
     for (const point of group) {
+      keepByReason(point, now, safetyGraceDays, keep);
       if (isOfAnother(point, policy)) keep(point, `policy ${point.policy ?? ''} decides on it`);
     }
     keepByRules(
@@ -118,16 +120,37 @@ function keepByProtection(
   if (latest !== undefined && latest.verdict !== 'verified') keep(latest, 'newest');
   for (const point of group) {
     const ageMilliseconds = now.getTime() - point.takenAt.getTime();
-    const timeToLive = TIME_TO_LIVE[point.reason];
     if (point.pinned) keep(point, 'pinned');
     if (point.lock !== undefined) keep(point, describeLock(point.lock));
     if (ageMilliseconds < 0) keep(point, 'taken in the future');
     if (point.verdict !== 'verified' && ageMilliseconds < GRACE_MILLISECONDS)
       keep(point, `${point.verdict}, to be looked at`);
-    if (point.reason === 'final' || point.reason === 'imported') keep(point, `${point.reason}, deleted by hand only`);
-    else if (timeToLive !== undefined && point.verdict === 'verified' && ageMilliseconds < timeToLive) {
-      keep(point, `${point.reason}, kept for ${timeToLive / DAY_MILLISECONDS} days`);
-    }
+  }
+}
+
+/** What is kept because of what it was taken for. */
+function keepByReason(
+  point: RetainedPoint,
+  now: Date,
+  safetyGraceDays: number,
+  keep: (point: RetainedPoint, reason: string) => void,
+): void {
+  const { reason, verdict, takenAt, unendedOperation } = point;
+  const isYoungerThan = (days: number) => now.getTime() - takenAt.getTime() < days * DAY_MILLISECONDS;
+  switch (reason) {
+    case 'scheduled':
+      return;
+    case 'on-demand':
+      if (verdict === 'verified' && isYoungerThan(ON_DEMAND_DAYS)) {
+        keep(point, `on-demand, kept for ${ON_DEMAND_DAYS} days`);
+      }
+      return;
+    case 'safety':
+      if (isYoungerThan(safetyGraceDays)) keep(point, `safety, kept for ${safetyGraceDays} days`);
+      if (unendedOperation !== undefined) keep(point, `safety, and ${unendedOperation} has not ended`);
+      return;
+    default:
+      keep(point, `${reason}, deleted by hand only`);
   }
 }
 

@@ -1,9 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
+import { LifeboatError, LockedError } from '../domain/errors.ts';
 import { controlPlaneLock, purposeOf, type Held, type lockedSchema, type LockRequest } from '../domain/operation.ts';
-import type { Locks } from '../store/locks.ts';
+import type { ReportProgress } from '../domain/progress.ts';
+import type { Lock, Locks } from '../store/locks.ts';
 
 /** Longer than any step may take (a function ends after 15 minutes); each step extends it when it begins. */
-export const LEASE_MILLISECONDS = 20 * 60 * 1000;
+const LEASE_MILLISECONDS = 20 * 60 * 1000;
+
+/** Of one process that extends it while it works: soon free when that process dies. */
+const ATTENDED_LEASE_MILLISECONDS = 2 * 60 * 1000;
+const EXTENSIONS_A_LEASE = 4;
 
 interface LockPorts {
   readonly locks: Locks;
@@ -14,9 +21,7 @@ export async function lockControlPlane(
   request: LockRequest,
   { locks }: LockPorts,
 ): Promise<z.infer<typeof lockedSchema>> {
-  const { controlPlane, operation } = request;
-  const name = controlPlaneLock(controlPlane);
-  const { token } = await locks.acquire(name, operation, purposeOf(request), LEASE_MILLISECONDS);
+  const { token } = await acquire(request, locks, LEASE_MILLISECONDS);
   return { token };
 }
 
@@ -29,4 +34,78 @@ export async function releaseControlPlane({ controlPlane, lock }: Held, { locks 
 /** Extends the lock, or throws LockedError when the operation has lost it. */
 export async function keepLock({ controlPlane, lock }: Held, { locks }: LockPorts): Promise<void> {
   await locks.extend({ name: controlPlaneLock(controlPlane), ...lock }, LEASE_MILLISECONDS);
+}
+
+export interface AttendedLockPorts extends LockPorts {
+  readonly report: ReportProgress;
+  readonly signal: AbortSignal;
+}
+
+/** A lock that is extended all the time that its owner works. */
+export interface AttendedLock {
+  /** Aborted with the caller's signal, and with LockedError when the lock is lost. */
+  readonly signal: AbortSignal;
+  /** Extends it at once, or throws LockedError when it is lost. */
+  readonly keepLock: () => Promise<void>;
+}
+
+/**
+ * Works under the control plane's lock in one process, and gives it back whatever happens. LockedError names the operation
+ * that is at work on it, before anything is done. That the lock can't be given back fails nothing: it is free soon by itself.
+ */
+export async function withControlPlaneLock<T>(
+  request: LockRequest,
+  { locks, report, signal }: AttendedLockPorts,
+  work: (lock: AttendedLock) => Promise<T>,
+  leaseMilliseconds: number = ATTENDED_LEASE_MILLISECONDS,
+): Promise<T> {
+  const lock = await acquire(request, locks, leaseMilliseconds);
+  const keep = async () => {
+    await locks.extend(lock, leaseMilliseconds);
+  };
+  const lost = new AbortController();
+  const ended = new AbortController();
+  const attending = attend(keep, leaseMilliseconds / EXTENSIONS_A_LEASE, lost, ended.signal);
+  try {
+    return await work({ signal: AbortSignal.any([signal, lost.signal]), keepLock: keep });
+  } finally {
+    ended.abort();
+    await attending;
+    await release(lock, leaseMilliseconds, locks, report);
+  }
+}
+
+async function acquire(request: LockRequest, locks: Locks, leaseMilliseconds: number): Promise<Lock> {
+  const { controlPlane, operation } = request;
+  return await locks.acquire(controlPlaneLock(controlPlane), operation, purposeOf(request), leaseMilliseconds);
+}
+
+/** Extends the lock until the work has ended. A store that does not answer lets nobody else have it either. */
+async function attend(
+  keep: () => Promise<void>,
+  intervalMilliseconds: number,
+  lost: AbortController,
+  ended: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await delay(intervalMilliseconds, undefined, { signal: ended }).catch(() => undefined);
+    if (ended.aborted) return;
+    try {
+      await keep();
+    } catch (error) {
+      if (error instanceof LifeboatError && error.kind === 'transient' && !(error instanceof LockedError)) continue;
+      lost.abort(error);
+      return;
+    }
+  }
+}
+
+async function release(lock: Lock, leaseMilliseconds: number, locks: Locks, report: ReportProgress): Promise<void> {
+  try {
+    await locks.release(lock);
+  } catch (error) {
+    if (!(error instanceof LifeboatError)) throw error;
+    const freeIn = `it is free in ${Math.ceil(leaseMilliseconds / 1000)} s at the latest`;
+    report({ kind: 'note', text: `the lock could not be given back (${error.message}); ${freeIn}` });
+  }
 }

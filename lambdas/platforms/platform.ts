@@ -36,6 +36,20 @@ export interface HostedApi {
   readonly kubeconfig: Secret;
 }
 
+/** Something that a control plane refers to and that is not there. */
+export interface MissingObject {
+  /** `<kind> <namespace>/<name>`. */
+  readonly object: string;
+  /** What refers to it. */
+  readonly why: string;
+}
+
+/** The identity of a control plane as far as it is there. */
+export interface FoundIdentity {
+  readonly objects: readonly KubernetesObject[];
+  readonly missing: readonly MissingObject[];
+}
+
 /**
  * One platform: it knows what its control planes are made of, and how they are paused.
  * Errors of every method: those of {@link KubeApi}, and as each says.
@@ -52,9 +66,13 @@ export interface Platform {
   describe(api: KubeApi, name: ControlPlaneName): Promise<DescribedControlPlane>;
   /** Every object that a restore can't live without; IdentityIncompleteError names all that are referenced and missing. */
   captureIdentity(api: KubeApi, name: ControlPlaneName): Promise<KubernetesObject[]>;
+  /** The same where some of it may be missing. */
+  findIdentity(api: KubeApi, name: ControlPlaneName): Promise<FoundIdentity>;
+  /** The Secrets of an identity that the datastore's values can't be read without, as `<kind> <namespace>/<name>`. */
+  encryptionKeysOf(identity: readonly KubernetesObject[]): string[];
   /**
-   * What a restore in place works on; it also stands while the API servers and the datastore are at zero. NotFoundError as of
-   * `describe`, RestoreRefusedError when it can't be restored as it is now, e.g. because a volume is missing.
+   * What a restore in place works on; it also stands while the API servers and the datastore are at zero or broken.
+   * RestoreRefusedError when the control plane is gone or can't be restored as it is now.
    */
   restoreTarget(api: KubeApi, name: ControlPlaneName): Promise<RestoreTarget>;
   /** What lets a client into the control plane's etcds, also while they have no pods. IdentityIncompleteError when it is missing. */
@@ -66,4 +84,6 @@ export interface Platform {
    * they know; null takes the pause away. Safe to repeat. GateError when they do not hear of it in time.
    */
   setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
+  /** Tells the platform that the data of a control plane are from a backup, for what it does after that. Safe to repeat. */
+  markRestored(api: KubeApi, name: ControlPlaneName): Promise<void>;
 }

@@ -1,12 +1,18 @@
 import type * as z from 'zod';
-import { policyNamed } from '../domain/configuration.ts';
+import { policyNamed, safetyGraceDays } from '../domain/configuration.ts';
 import { formatControlPlaneName, parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { RetentionLockedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
 import type { lockedItemSchema, retainedSchema } from '../domain/policy-run.ts';
 import type { RetentionRules } from '../domain/policy.ts';
 import { manifestKey, pinKey, recoveryPointPrefix } from '../domain/recovery-point.ts';
-import { decideRetention, describeLock, type RetentionDecision, type RetentionLock } from '../domain/retention.ts';
+import {
+  decideRetention,
+  describeLock,
+  type RetainedPoint,
+  type RetentionDecision,
+  type RetentionLock,
+} from '../domain/retention.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { keepLock } from '../operations/lock.ts';
@@ -42,7 +48,7 @@ export interface RetentionReport {
   readonly leftovers: readonly Leftover[];
 }
 
-type RetentionPorts = Pick<RunPorts, 'catalogue' | 'store' | 'clock' | 'locks'>;
+type RetentionPorts = Pick<RunPorts, 'catalogue' | 'store' | 'clock' | 'locks' | 'journal' | 'configuration'>;
 
 /** Applies the policy's retention to one control plane. */
 export async function retainScheduled(
@@ -88,7 +94,7 @@ export async function applyRetention(request: RetentionRequest, ports: Retention
     else untouchable.push({ id, action: 'keep', reasons: [reason ?? ''], deleted: false });
   }
   const outcomes: RetainedOutcome[] = [];
-  for (const decision of (await decideWithLocks([...points.values()], request, now, ports.store)).toReversed()) {
+  for (const decision of (await decideKnowing([...points.values()], request, now, ports)).toReversed()) {
     const point = points.get(decision.id);
     if (decision.action === 'delete' && request.keepLock !== undefined && point !== undefined) {
       await request.keepLock();
@@ -122,14 +128,18 @@ function reasonNotToTouch(point: CataloguedPoint | UnreadablePoint): string | un
   return isItsOwn ? undefined : `its manifest is that of ${manifest.controlPlane}/${manifest.id}`;
 }
 
-/** Looks for locks only on points that would be deleted, and decides again until all of those are known to have none. */
-async function decideWithLocks(
+/** What takes requests to find out about a point. */
+type Obstacles = Pick<RetainedPoint, 'lock' | 'unendedOperation'>;
+
+/** Looks for obstacles only to points that would be deleted, and decides again until all of those are known to have none. */
+async function decideKnowing(
   points: readonly CataloguedPoint[],
   { rules, policy }: RetentionRequest,
   now: Date,
-  store: ObjectStore,
+  ports: RetentionPorts,
 ): Promise<RetentionDecision[]> {
-  const locks = new Map<string, RetentionLock | undefined>();
+  const known = new Map<string, Obstacles>();
+  const context = { now, policy, deletionCap: DELETION_CAP, safetyGraceDays: safetyGraceDays(ports.configuration) };
   for (;;) {
     const decisions = decideRetention(
       points.map(({ address, manifest, verdict, pinned }) => ({
@@ -140,16 +150,30 @@ async function decideWithLocks(
         verdict,
         pinned,
         policy: manifest.policy,
-        lock: locks.get(address.id),
+        ...known.get(address.id),
       })),
       rules,
-      { now, policy, deletionCap: DELETION_CAP },
+      context,
     );
     const doomed = new Set(decisions.filter(({ action }) => action === 'delete').map(({ id }) => id));
-    const unknown = points.filter(({ address: { id } }) => doomed.has(id) && !locks.has(id));
+    const unknown = points.filter(({ address: { id } }) => doomed.has(id) && !known.has(id));
     if (unknown.length === 0) return decisions;
-    for (const point of unknown) locks.set(point.address.id, await lockOnPoint(point, store));
+    for (const point of unknown) {
+      known.set(point.address.id, {
+        lock: await lockOnPoint(point, ports.store),
+        unendedOperation: await unendedOperationOf(point, ports),
+      });
+    }
   }
+}
+
+/** One that was planned and has no result: it may go on, and then needs its safety point for the way back. */
+async function unendedOperationOf(
+  { manifest: { reason, operation } }: CataloguedPoint,
+  { journal }: RetentionPorts,
+): Promise<string | undefined> {
+  if (reason !== 'safety' || operation === null) return undefined;
+  return (await journal.has(operation, 'plan')) && !(await journal.has(operation, 'result')) ? operation : undefined;
 }
 
 /** The first lock on anything without which the point is worth nothing. */

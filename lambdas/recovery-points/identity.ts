@@ -23,8 +23,3 @@ export async function readIdentity(
   const content = await unpackToBuffer(store, identityObject(address, manifest));
   return identitySchema.parse(JSON.parse(content.toString())).items;
 }
-
-/** One object as a manifest lists it. */
-export function identityName({ kind, metadata: { namespace, name } }: KubernetesObject): string {
-  return `${kind} ${namespace ?? ''}/${name}`;
-}

@@ -6,7 +6,7 @@ import { formatControlPlaneName, type ControlPlaneName } from '../domain/control
 import { ConflictError } from '../domain/errors.ts';
 import { formatBytes } from '../domain/format-bytes.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
-import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import {
   recoveryPointId,
@@ -20,7 +20,6 @@ import {
 import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
 import type { Platform } from '../platforms/platform.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
-import { identityName } from './identity.ts';
 import { inspectSnapshot } from './inspect.ts';
 import type { PutOptions } from '../store/object-store.ts';
 import type { TakePorts } from './ports.ts';
@@ -145,7 +144,7 @@ async function storeIdentity(
     sizeBytes: content.length,
     storedBytes: packed.length,
     sha256: createHash('sha256').update(content).digest('hex'),
-    objects: objects.map(identityName),
+    objects: objects.map(describeObject),
   };
 }
 

@@ -1,12 +1,13 @@
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError, NotFoundError } from '../domain/errors.ts';
+import { describeObject } from '../domain/kubernetes-object.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import type { Proof } from '../domain/recovery-point.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { platforms } from '../platforms/registry.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { inspectSnapshot } from './inspect.ts';
-import { identityName, readIdentity } from './identity.ts';
+import { readIdentity } from './identity.ts';
 import { identityObject, snapshotObject } from './layout.ts';
 import type { RecoveryPointPorts } from './ports.ts';
 
@@ -72,7 +73,7 @@ async function verifyIdentity(point: CataloguedPoint, timer: PhaseTimer, ports: 
   const objects = await timer.run(
     'identity',
     'objects',
-    async () => (await readIdentity(point, ports.store)).map(identityName),
+    async () => (await readIdentity(point, ports.store)).map(describeObject),
     (found) => `${found.length} objects`,
   );
   if (objects.join() !== manifest.identity.objects.join()) {

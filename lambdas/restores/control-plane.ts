@@ -1,17 +1,18 @@
 import type * as z from 'zod';
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
-import { connectAnyMember } from '../datastores/etcd/reach-member.ts';
+import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError } from '../domain/errors.ts';
-import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import { KubeApi } from '../kube/kube-api.ts';
 import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { keepPaused } from './fence.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
+import { hasServed } from './resumed.ts';
 import { scaleTo } from './workloads.ts';
 
 /** More would only wait for each other in one connection. */
@@ -19,12 +20,13 @@ const READS_AT_ONCE = 16;
 
 /**
  * Starts the API servers, until they say that they are ready. Forward, the datastores are then compared with the recovery
- * point, value by value of a sample.
+ * point, value by value of a sample. Back, they get the replicas that they had, and must be ready only if they were.
  */
 export async function startControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
+  if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const goal = {
@@ -35,15 +37,25 @@ export async function startControlPlane(
   };
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
-      const waitsFor = await scaleTo(restore.cluster.api, writer, writer.replicas);
-      if (waitsFor !== undefined) return waitsFor;
+      const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;
+      const waitsFor = await scaleTo(restore.cluster.api, writer, replicas);
+      if (waitsFor !== undefined && (item.direction === 'forward' || wasServing(restore.plan))) return waitsFor;
     }
+    if (item.direction === 'back' && !wasServing(restore.plan)) return undefined;
     if (!(await isApiReady(restore, ports))) return 'the API is not ready';
     await recordApiBack(item.operation, item.direction, ports.clock(), ports);
     if (item.direction === 'back') return undefined;
     for (const datastore of restore.datastores) await compareSample(datastore, restore, ports);
     return undefined;
   });
+}
+
+/** Whether every API server was ready before, and had a datastore that served. */
+function wasServing(plan: RestorePlan): boolean {
+  const { writers } = plan.target;
+  return (
+    isWhole(plan) && writers.every(({ foundReady, foundReplicas }) => foundReady > 0 && foundReady >= foundReplicas)
+  );
 }
 
 /** Asks one of the API servers, through its pod: no name, load balancer or firewall of the control plane is needed. */
@@ -68,9 +80,8 @@ async function compareSample(
   { signal }: ClusterRunPorts,
 ): Promise<void> {
   const workload = workloadOf(installation, await platform.etcdTls(cluster.api, name));
-  const client = await connectAnyMember(workload, { cluster, signal });
-  try {
-    const wrong: string[] = [];
+  const wrong: string[] = [];
+  await withAnyMember(workload, { cluster, signal }, async (client) => {
     await pLimit(READS_AT_ONCE).map(plan.sample, async ({ key, modRevision, sha256 }) => {
       const { kvs } = await client.range({ key: Buffer.from(key) });
       const [found] = kvs;
@@ -80,14 +91,10 @@ async function compareSample(
         found?.modRevision === modRevision && createHash('sha256').update(found.value).digest('hex') === sha256;
       if (!equal) wrong.push(key);
     });
-    if (wrong.length === 0) return;
-    throw new GateError(
-      `${wrong.length} of ${plan.sample.length} sampled objects are not those of the recovery point: ${wrong.slice(0, 5).join(', ')}`,
-      {
-        remedy: 'The restore is taken back; take the matter up with the recovery point that was used.',
-      },
-    );
-  } finally {
-    await client.close();
-  }
+  });
+  if (wrong.length === 0) return;
+  throw new GateError(
+    `${wrong.length} of ${plan.sample.length} sampled objects are not those of the recovery point: ${wrong.slice(0, 5).join(', ')}`,
+    { remedy: 'The restore is taken back; take the matter up with the recovery point that was used.' },
+  );
 }

@@ -68,9 +68,14 @@ export async function converge(
   }
 }
 
+/** The document that a step leaves in the journal when it is begun. */
+export function waitingName(name: string): string {
+  return `steps/${name}-waiting`;
+}
+
 /** Since when the step is worked at without a break. */
 async function noteWaiting(operation: string, name: string, { store, clock }: ClusterRunPorts): Promise<Date> {
-  const key = operationKey(operation, `steps/${name}-waiting`);
+  const key = operationKey(operation, waitingName(name));
   const { since } = await changeJson(store, key, waitingSchema, (present) => {
     const lastAt = clock().toISOString();
     const goesOn = present !== undefined && Date.parse(lastAt) - Date.parse(present.lastAt) < ABANDONED_MILLISECONDS;

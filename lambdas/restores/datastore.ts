@@ -13,12 +13,14 @@ import { keepPaused } from './fence.ts';
 import { runOnVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { readFenced, recordStale } from './records.ts';
+import { hasServed, standingOf } from './resumed.ts';
 import { scaleTo } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
 /** Brings the datastores to zero, until no pod has their volumes any more. */
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
@@ -33,6 +35,13 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
 export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  const standing = item.direction === 'back' ? undefined : await standingOf(item, ports);
+  if (standing === 'serving') return { done: true };
+  if (standing === 'taking-back') {
+    throw new GateError(`restore ${item.operation} was being taken back when it was interrupted`, {
+      remedy: 'It goes on being taken back. To restore, begin a new operation.',
+    });
+  }
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';
@@ -43,15 +52,22 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
 
 /**
  * Starts the datastores, until all members are one cluster with one content: that of the recovery point at a higher revision,
- * or exactly that of the time before. Forward, what the API servers left behind that are no more is removed.
+ * or exactly that of the time before; one that did not serve then gets the replicas that it had, and no more is asked of it.
+ * Forward, what the API servers left behind that are no more is removed.
  */
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+  if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
   return await converge(item, { ...goal('start-datastore', item), limitSeconds: 900, remedy }, ports, async () => {
     for (const datastore of restore.datastores) {
-      const workload = statefulSetOf(datastore.installation);
+      const { installation, plan } = datastore;
+      const workload = statefulSetOf(installation);
+      if (item.direction === 'back' && plan.outages.length > 0) {
+        await scaleTo(restore.cluster.api, workload, installation.replicas);
+        continue;
+      }
       const waitsFor =
         (await scaleTo(restore.cluster.api, workload, workload.replicas)) ??
         (await membersWaitFor(item, datastore, restore, ports));

@@ -1,14 +1,15 @@
 import type * as z from 'zod';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { connectMember } from '../datastores/etcd/reach-member.ts';
+import { withMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { DatastoreError, GateError } from '../domain/errors.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { openRestore, type OpenedRestore } from './opened.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordFenced } from './records.ts';
+import { standingOf } from './resumed.ts';
 import { endWriter } from './workloads.ts';
 
 /** A pause that ends by itself, should nobody be left to take it away; every step that needs it sets it anew. */
@@ -16,12 +17,15 @@ const PAUSE_MILLISECONDS = 30 * 60 * 1000;
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
- * still, on every member alike. On the way back only the first two, for the datastores may be down.
+ * still, on every member alike; of a datastore that did not serve before that can't be asked. Where the datastores may be down
+ * or swapped already, on the way back and when a restore is resumed, only the first two.
  */
 export async function fenceControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
+  const standing = item.direction === 'back' ? 'taking-back' : await standingOf(item, ports);
+  if (standing === 'serving') return { done: true };
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const at = ports.clock().toISOString();
@@ -37,10 +41,12 @@ export async function fenceControlPlane(
       const waitsFor = await endWriter(restore.cluster.api, writer);
       if (waitsFor !== undefined) return waitsFor;
     }
-    if (item.direction === 'back') return undefined;
-    const workloads = await workloadsOf(restore);
+    if (standing === 'taking-back' || standing === 'swapping') return undefined;
+    if (standing === 'stopping' && !(await anyMemberRuns(restore))) return undefined;
+    const serving = restore.datastores.filter(({ plan }) => plan.outages.length === 0);
+    const workloads = await workloadsOf(restore, serving);
     const revisions = await Promise.all(workloads.map((workload) => revisionOf(workload, restore, ports)));
-    refuseOvertaken(restore, revisions);
+    refuseOvertaken(serving, revisions);
     const still = before === revisions.join();
     before = revisions.join();
     if (!still) return 'the datastores are still written to';
@@ -55,8 +61,15 @@ export async function fenceControlPlane(
   });
 }
 
+async function anyMemberRuns({ cluster, datastores }: OpenedRestore): Promise<boolean> {
+  const pods = datastores.flatMap(({ installation: { namespace, members } }) =>
+    members.map(({ pod }) => cluster.api.get({ apiVersion: 'v1', kind: 'Pod', namespace, name: pod })),
+  );
+  return (await Promise.all(pods)).some((pod) => pod !== undefined);
+}
+
 /** Watchers would miss what is restored below a revision that they have seen. */
-function refuseOvertaken({ datastores }: OpenedRestore, revisions: readonly number[]): void {
+function refuseOvertaken(datastores: readonly PlannedDatastore[], revisions: readonly number[]): void {
   for (const [index, { plan }] of datastores.entries()) {
     const revision = revisions[index] ?? 0;
     if (revision < plan.revision + plan.bump) continue;
@@ -75,7 +88,10 @@ export async function keepPaused(
   await platform.setPause(cluster.api, name, until.toISOString().replace(/\.\d+Z$/, 'Z'));
 }
 
-async function workloadsOf({ platform, cluster, name, datastores }: OpenedRestore): Promise<EtcdWorkload[]> {
+async function workloadsOf(
+  { platform, cluster, name }: OpenedRestore,
+  datastores: readonly PlannedDatastore[],
+): Promise<EtcdWorkload[]> {
   const tls = await platform.etcdTls(cluster.api, name);
   return datastores.map(({ installation }) => workloadOf(installation, tls));
 }
@@ -83,14 +99,9 @@ async function workloadsOf({ platform, cluster, name, datastores }: OpenedRestor
 /** The highest revision of any member: one that is written to rises on all of them. */
 async function revisionOf(workload: EtcdWorkload, { cluster }: OpenedRestore, { signal }: ClusterRunPorts) {
   const revisions = await Promise.all(
-    workload.members.map(async ({ pod }) => {
-      const client = await connectMember(workload, pod, { cluster, signal });
-      try {
-        return (await client.status()).revision;
-      } finally {
-        await client.close();
-      }
-    }),
+    workload.members.map(({ pod }) =>
+      withMember(workload, pod, { cluster, signal }, async (client) => (await client.status()).revision),
+    ),
   );
   return Math.max(...revisions);
 }

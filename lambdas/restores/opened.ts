@@ -48,6 +48,11 @@ function installationOf({ target }: RestorePlan, { datastore }: DatastorePlan): 
   return installation;
 }
 
+/** Whether every member served when the restore was planned: only then can it be asked that they do so again. */
+export function isWhole({ datastores }: RestorePlan): boolean {
+  return datastores.every(({ outages }) => outages.length === 0);
+}
+
 /** Where the pods of the control plane's datastores are. */
 export function namespacesOf({ target }: RestorePlan): Set<string> {
   return new Set(target.datastores.map(({ namespace }) => namespace));

@@ -1,15 +1,16 @@
 import { createWriteStream } from 'node:fs';
-import { differenceFromLive } from '../datastores/etcd/snapshot-difference.ts';
+import { differenceFromLive, differenceFromNothing } from '../datastores/etcd/snapshot-difference.ts';
 import { sampleKeys } from '../datastores/etcd/file/key-sample.ts';
 import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import { liveKeys } from '../datastores/etcd/live-keys.ts';
-import { connectAnyMember } from '../datastores/etcd/reach-member.ts';
+import { withMember } from '../datastores/etcd/reach-member.ts';
+import { lookAtMembers } from '../datastores/etcd/restore/look-at-members.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { revisionBump } from '../datastores/etcd/restore/revision-bump.ts';
-import type { EtcdClient } from '../datastores/etcd/wire/etcd-client.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../domain/control-plane.ts';
 import { NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
+import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import type { EtcdEntry } from '../domain/recovery-point.ts';
 import {
@@ -19,13 +20,14 @@ import {
   type RestorePlan,
   type RestoreRequest,
 } from '../domain/restore.ts';
+import type { Cluster } from '../kube/cluster.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { platforms } from '../platforms/registry.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, withSpoolFile } from '../recovery-points/unpack.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { choosePoint } from './choose-point.ts';
-import { refuseUnfitPoint, refuseUnfitTarget, warningsOf } from './preflight.ts';
+import { checkIdentity, refuseUnfitPoint, refuseUnfitTarget, warningsOf } from './preflight.ts';
 
 /** So many values are compared once the restored datastore serves. */
 const SAMPLED_KEYS = 200;
@@ -53,15 +55,19 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
   const platform = platforms[point.manifest.platform];
   const target = await platform.restoreTarget(cluster.api, name);
   refuseUnfitPoint(point, target, request.acceptOtherUid === true);
+  const { lost, changed } = await checkIdentity(point, { name, platform, api: cluster.api, target }, ports);
   const tls = await platform.etcdTls(cluster.api, name);
-  const identity = await platform.captureIdentity(cluster.api, name);
+  // The gate at the end asks it with this kubeconfig.
+  await platform.hostedApi(cluster.api, name);
   const timer = new PhaseTimer(ports.report, ports.now);
   const datastores: DatastorePlan[] = [];
-  const warnings = [...target.warnings, ...(await warningsOf(point, target, identity, ports))];
+  const warnings = [...target.warnings, ...warningsOf(point, target, changed)];
   for (const entry of point.manifest.datastores) {
     const installation = installationOf(target.datastores, entry);
-    const connect = () => connectAnyMember(workloadOf(installation, tls), { cluster, signal: ports.signal });
-    datastores.push(await planDatastore(request.operation, point, entry, installation, connect, timer, ports));
+    const subject = { point, entry, installation, tls, cluster, operation: request.operation };
+    const planned = await planDatastore(subject, timer, ports);
+    datastores.push(planned.plan);
+    warnings.push(...planned.warnings);
   }
   const sizeBytes = datastores.reduce((sum, datastore) => sum + datastore.sizeBytes, 0);
   return {
@@ -74,6 +80,7 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
     pointTakenAt: point.manifest.takenAt,
     target,
     datastores,
+    lostIdentity: [...lost],
     apiAwaySeconds: Math.ceil(AWAY_SECONDS + sizeBytes / AWAY_BYTES_A_SECOND),
     warnings,
   };
@@ -87,24 +94,39 @@ function installationOf(installations: readonly EtcdInstallation[], { name }: Et
   });
 }
 
-/** Reads the snapshot back, which checks every byte of it, and compares it with the live datastore. */
+interface PlanSubject {
+  readonly operation: string;
+  readonly point: CataloguedPoint;
+  readonly entry: EtcdEntry;
+  readonly installation: EtcdInstallation;
+  readonly tls: EtcdClientTls;
+  readonly cluster: Cluster;
+}
+
+interface PlannedDatastore {
+  readonly plan: DatastorePlan;
+  readonly warnings: readonly string[];
+}
+
+/** Reads the snapshot back, which checks every byte of it, and compares it with the live datastore, if there is one. */
 async function planDatastore(
-  operation: string,
-  point: CataloguedPoint,
-  entry: EtcdEntry,
-  installation: EtcdInstallation,
-  connect: () => Promise<EtcdClient>,
+  { operation, point, entry, installation, tls, cluster }: PlanSubject,
   timer: PhaseTimer,
   ports: ClusterRunPorts,
-): Promise<DatastorePlan> {
-  // A client of its own each time: while the file is read back a tunnel would be idle, which load balancers cut.
-  const status = await using(connect, (client) => client.status());
-  refuseUnfitTarget(point, entry, installation, status);
+): Promise<PlannedDatastore> {
+  const { member, outages } = await timer.run(
+    'look',
+    `members of datastore ${entry.name}`,
+    () => lookAtMembers(installation, tls, { cluster, signal: ports.signal }),
+    (found) => (found.outages.length === 0 ? 'all of them serve' : found.outages.join('; ')),
+  );
+  const live = member?.status ?? { version: entry.version, sizeBytes: 0 };
+  refuseUnfitTarget(point, entry, installation, live);
   const object = snapshotObject(point.address, entry);
   const { bump, why } = revisionBump({
     snapshotRevision: entry.revision,
     ageSeconds: (ports.clock().getTime() - Date.parse(point.manifest.takenAt)) / 1000,
-    liveRevision: status.revision,
+    liveRevision: member?.status.revision,
     writesPerSecond: entry.writesPerSecond,
   });
   const { signal } = ports;
@@ -132,13 +154,22 @@ async function planDatastore(
     const difference = await timer.run(
       'compare',
       `datastore ${entry.name} with what is live`,
-      () => using(connect, (client) => differenceFromLive(path, liveKeys(client), { signal })),
+      () =>
+        member === undefined
+          ? differenceFromNothing(path, { signal })
+          : // A client of its own: while the file was read back a tunnel would have been idle, which load balancers cut.
+            withMember(workloadOf(installation, tls), member.pod, { cluster, signal }, (client) => {
+              // Without a leader a member still tells what it has itself.
+              const keys = liveKeys(client, { serializable: member.status.leaderId === '0' });
+              return differenceFromLive(path, keys, { signal });
+            }),
       ({ resources }) => `${resources.length} resources compared`,
     );
     const sample = await sampleKeys(path, SAMPLED_KEYS, ports.random, { signal });
-    return {
+    const plan: DatastorePlan = {
       datastore: entry.name,
-      etcdVersion: status.version,
+      etcdVersion: live.version,
+      outages: [...outages],
       prefix: entry.prefix,
       revision: entry.revision,
       sizeBytes: entry.sizeBytes,
@@ -149,14 +180,7 @@ async function planDatastore(
       difference,
       sample,
     };
+    const assumed = `no member of datastore ${entry.name} tells its version: etcd ${live.version}, as when the point was taken, is assumed`;
+    return { plan, warnings: member === undefined ? [assumed] : [] };
   });
-}
-
-async function using<T>(connect: () => Promise<EtcdClient>, work: (client: EtcdClient) => Promise<T>): Promise<T> {
-  const client = await connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
 }

@@ -1,17 +1,28 @@
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type * as z from 'zod';
-import { FETCH_CONTAINER, preparationPod } from '../datastores/etcd/restore/helper-pods.ts';
+import { FETCH_CONTAINER, preparationPod, type PreparationPlan } from '../datastores/etcd/restore/helper-pods.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import { stepTimesSchema, type convergedSchema, type DirectedRestore } from '../domain/restore.ts';
+import { stagedKey } from '../domain/staging.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
 import { followPod } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { rebuildLost } from './rebuild.ts';
+import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
+
+/**
+ * The signature is checked when the download begins, which is as soon as a pod has the URL; how long it lasts does not matter. No
+ * call of this step lasts longer, so none hands out a URL that is over.
+ */
+const URL_SECONDS = 900;
 
 /**
  * Restores the snapshot beside the live data of every member, while the control plane goes on working: each member's pod gets the
- * file through the API server, hashes it, and lets etcd's own program restore it.
+ * file through the API server or by a URL, hashes it, and lets etcd's own program restore it.
  */
 export async function prepareData(
   item: DirectedRestore,
@@ -21,8 +32,6 @@ export async function prepareData(
   const prepared = await ports.journal.read(item.operation, 'steps/prepare-data', stepTimesSchema);
   if (prepared !== undefined) return { done: true };
   const restore = await openRestore(item, ports);
-  const { manifest, address } = await ports.catalogue.find(item.point, restore.name);
-  const objects = new Map(manifest.datastores.map((datastore) => [datastore.name, snapshotObject(address, datastore)]));
   const goal = {
     step: 'prepare-data',
     direction: item.direction,
@@ -31,28 +40,32 @@ export async function prepareData(
   };
   // For a moment more a pod is told to run the container that has taken everything.
   const fed = new Set<string>();
+  let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
+    if (feeds === undefined) {
+      await rebuildLost(restore, ports);
+      feeds = await feedsOf(restore, ports);
+    }
     const waits = await Promise.all(
-      restore.datastores.flatMap((datastore) =>
-        datastore.installation.members.map((member) => {
-          const object = objects.get(datastore.plan.datastore);
-          if (object === undefined) throw new Error(`no snapshot of ${datastore.plan.datastore}`);
-          return prepareMember(restore, datastore, member, object, fed, ports);
-        }),
+      feeds.flatMap((feed) =>
+        feed.datastore.installation.members.map((member) => prepareMember(restore, member, feed, fed, ports)),
       ),
     );
-    return waits.find((wait) => wait !== undefined);
+    const waitsFor = waits.find((wait) => wait !== undefined);
+    // Nobody needs it from here on, however the restore ends.
+    if (waitsFor === undefined) await removeStaged(item.operation, ports);
+    return waitsFor;
   });
 }
 
 async function prepareMember(
   { cluster, plan: { operation } }: OpenedRestore,
-  { plan, installation }: PlannedDatastore,
   member: EtcdMemberVolume,
-  object: PackedObject,
+  feed: Feed,
   fed: Set<string>,
-  { store, signal, report, configuration }: ClusterRunPorts,
+  { signal, configuration }: ClusterRunPorts,
 ): Promise<string | undefined> {
+  const { plan, installation } = feed.datastore;
   const helperImage = configuration.restore?.helperImage;
   const pod = preparationPod(installation, member, {
     operation,
@@ -61,6 +74,7 @@ async function prepareMember(
     clusterToken: plan.clusterToken,
     bump: plan.bump,
     etcdVersion: plan.etcdVersion,
+    input: feed.input,
     ...(helperImage !== undefined && { helperImage }),
   });
   return await followPod(cluster.api, pod, async (container) => {
@@ -68,15 +82,71 @@ async function prepareMember(
     if (container !== FETCH_CONTAINER || fed.has(name)) return;
     const input = await cluster.attach({ namespace, pod: name, container }, { signal });
     try {
-      await unpack(store, object, input, {
-        signal,
-        onProgress: (doneBytes, totalBytes) => {
-          report({ kind: 'bytes', phase: `prepare ${member.pod}`, doneBytes, totalBytes });
-        },
-      });
+      await feed.into(input, `prepare ${member.pod}`);
       fed.add(name);
     } finally {
       input.destroy();
     }
   });
+}
+
+/** How the pods of one datastore get its snapshot. */
+interface Feed {
+  readonly datastore: PlannedDatastore;
+  readonly input: PreparationPlan['input'];
+  /** Feeds one pod, and waits until it has taken the whole snapshot. */
+  readonly into: (input: Writable, phase: string) => Promise<void>;
+}
+
+async function feedsOf({ name, plan, datastores }: OpenedRestore, ports: ClusterRunPorts): Promise<Feed[]> {
+  const { manifest, address } = await ports.catalogue.find(plan.point, name);
+  const sources = datastores.map((datastore) => {
+    const entry = manifest.datastores.find((stored) => stored.name === datastore.plan.datastore);
+    if (entry === undefined) throw new Error(`no snapshot of ${datastore.plan.datastore}`);
+    return { datastore, object: snapshotObject(address, entry) };
+  });
+  if (ports.configuration.restore?.transfer !== 'presigned-url') {
+    return sources.map(({ datastore, object }) => feedWithFile(datastore, object, ports));
+  }
+  const { operation } = plan;
+  await noteStaged(
+    operation,
+    datastores.map(({ plan: { datastore } }) => stagedKey(operation, datastore)),
+    ports.journal,
+  );
+  const feeds: Feed[] = [];
+  for (const { datastore, object } of sources) {
+    const key = await stageSnapshot(operation, datastore.plan.datastore, object, ports);
+    feeds.push(feedWithUrl(datastore, key, ports));
+  }
+  return feeds;
+}
+
+function feedWithFile(
+  datastore: PlannedDatastore,
+  object: PackedObject,
+  { store, signal, report }: ClusterRunPorts,
+): Feed {
+  return {
+    datastore,
+    input: 'file',
+    into: (input, phase) =>
+      unpack(store, object, input, {
+        signal,
+        onProgress: (doneBytes, totalBytes) => {
+          report({ kind: 'bytes', phase, doneBytes, totalBytes });
+        },
+      }),
+  };
+}
+
+function feedWithUrl(datastore: PlannedDatastore, key: string, { store, signal }: ClusterRunPorts): Feed {
+  return {
+    datastore,
+    input: 'url',
+    into: async (input) => {
+      const { url } = await store.presign(key, URL_SECONDS);
+      await pipeline(Readable.from([`${url.reveal()}\n`]), input, { signal });
+    },
+  };
 }

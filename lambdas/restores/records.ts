@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { NotFoundError } from '../domain/errors.ts';
-import { restorePlanSchema, type Direction, type RestorePlan } from '../domain/restore.ts';
+import { restorePlanSchema, safetyPointSchema, type Direction, type RestorePlan } from '../domain/restore.ts';
 import type { Journal } from '../store/journal.ts';
 
 /** What the steps of a restore leave for each other in its journal; here, so that the report needs nothing of clusters. */
 
-interface RecordPorts {
+export interface RecordPorts {
   readonly journal: Journal;
 }
 
@@ -53,6 +53,14 @@ export async function recordFenced(operation: string, fenced: Fenced, { journal 
 /** What the fence has found; undefined while it does not stand. */
 export async function readFenced(operation: string, { journal }: RecordPorts): Promise<Fenced | undefined> {
   return await journal.read(operation, 'fenced', fencedSchema);
+}
+
+/** undefined while the step that takes it has not ended. */
+export async function readSafetyPoint(
+  operation: string,
+  { journal }: RecordPorts,
+): Promise<z.infer<typeof safetyPointSchema> | undefined> {
+  return await journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
 }
 
 export async function recordApiBack(

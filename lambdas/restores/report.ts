@@ -1,6 +1,5 @@
 import {
   restoreResultSchema,
-  safetyPointSchema,
   stepTimesSchema,
   type RestoreEnd,
   type RestorePlan,
@@ -8,7 +7,7 @@ import {
 } from '../domain/restore.ts';
 import type { RunPorts } from '../operations/ports.ts';
 import { readReason } from '../operations/reason.ts';
-import { readApiBack, readFenced, readRestorePlan, readStale, stepName } from './records.ts';
+import { readApiBack, readFenced, readRestorePlan, readSafetyPoint, readStale, stepName } from './records.ts';
 
 const THERE = [
   'prepare-data',
@@ -27,7 +26,7 @@ const STEPS = (['forward', 'back'] as const).flatMap((direction) => THERE.map((s
 export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<RestoreResult> {
   const { operation, outcome, failure, failureOnTheWayBack } = end;
   const plan = await readRestorePlan(operation, ports);
-  const safety = await ports.journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
+  const safety = await readSafetyPoint(operation, ports);
   const fenced = await readFenced(operation, ports);
   const back = await readApiBack(operation, ports);
   const phases = await Promise.all(
@@ -48,9 +47,37 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
       fenced === undefined || back === undefined ? null : Math.max(0, back.getTime() - Date.parse(fenced.at)),
     phases: phases.flat(),
     stale: (await Promise.all(plan.datastores.map(({ datastore }) => readStale(operation, datastore, ports)))).flat(),
-    state: outcome === 'stuck' ? describeState(plan, safety?.id, new Set(phases.flat().map(({ name }) => name))) : [],
+    left:
+      outcome === 'restored' || outcome === 'unfinished'
+        ? describeLeft(plan, safety)
+        : plan.lostIdentity.map(describeMade),
+    state:
+      outcome === 'stuck'
+        ? describeState(plan, safety?.id ?? undefined, new Set(phases.flat().map(({ name }) => name)))
+        : [],
   };
   return await ports.journal.record(operation, 'result', restoreResultSchema, result);
+}
+
+function describeMade(object: string): string {
+  return `${object} was gone and may have been made again: it is left`;
+}
+
+/** What lay on the volumes before, where no safety recovery point holds it. */
+function describeLeft(
+  { operation, target }: RestorePlan,
+  safety: Awaited<ReturnType<typeof readSafetyPoint>>,
+): string[] {
+  if (safety?.id !== null) return [];
+  return target.datastores.flatMap(({ mountPath, members }) => {
+    const claims = members.filter(({ lostClaim }) => lostClaim === null).map(({ claim }) => claim);
+    const previous = `${mountPath}/lifeboat-${operation}/previous`;
+    return claims.length === 0
+      ? []
+      : [
+          `no safety recovery point could be taken (${safety.reason ?? ''}): what lay on ${claims.join(', ')} before is still there, in ${previous}; remove the directory when nobody wants it any more`,
+        ];
+  });
 }
 
 /** Where everything stands when the way back has failed as well, and how a person goes on from there. */
@@ -65,13 +92,13 @@ function describeState(
   const putBack = done.has('swap-data-back') ? 'the old data are back in place' : `the restored data are ${swapped}`;
   return [
     ...target.datastores.map(
-      ({ namespace, statefulSet, mountPath, dataDirectory, members }) =>
+      ({ namespace, statefulSet, replicas, mountPath, dataDirectory, members }) =>
         `StatefulSet ${namespace}/${statefulSet}: ${putBack}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
         `starts with are ${mountPath}/${dataDirectory}; what was there before lies in ${mountPath}/lifeboat-${operation}/previous. ` +
-        `It had ${members.length} replicas.`,
+        `It had ${replicas} replicas, and its data want ${members.length}.`,
     ),
     ...target.writers.map(
-      ({ kind, namespace, name, replicas }) => `${kind} ${namespace}/${name} had ${replicas} replicas.`,
+      ({ kind, namespace, name, foundReplicas }) => `${kind} ${namespace}/${name} had ${foundReplicas} replicas.`,
     ),
     `The platform's reconcilers are paused for at most half an hour; pausedUntil was ${target.pausedUntil ?? 'not set'}.`,
     safetyPoint === undefined

@@ -1,15 +1,27 @@
 import type * as z from 'zod';
-import { ConflictError } from '../domain/errors.ts';
+import {
+  ConflictError,
+  CorruptSnapshotError,
+  DatastoreError,
+  LifeboatError,
+  NoUsableMemberError,
+  TunnelError,
+} from '../domain/errors.ts';
+import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
+import { withAnyMember } from '../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import type { Manifest } from '../domain/recovery-point.ts';
 import { safetyPointSchema, type DirectedRestore } from '../domain/restore.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
 import { keepPaused } from './fence.ts';
-import { openRestore } from './opened.ts';
+import { isWhole, openRestore, type OpenedRestore } from './opened.ts';
 import { readFenced } from './records.ts';
 
 /**
- * Takes a recovery point of the fenced state, once a restore. ConflictError when it is not at the revision at which the fence
+ * Takes a recovery point of the fenced state, once a restore. Where a datastore did not serve when the restore was planned there
+ * may be none to be had, which is recorded with the reason. ConflictError when it is not at the revision at which the fence
  * found the datastores: somebody has written since.
  */
 export async function takeSafetyPoint(
@@ -21,24 +33,64 @@ export async function takeSafetyPoint(
     await keepLock(item, ports);
     const restore = await openRestore(item, ports);
     await keepPaused(restore, ports);
-    const taken = (id: string) => ({ id, startedAt, doneAt: ports.clock().toISOString() });
+    const done = (id: string | null, reason: string | null) => {
+      return { id, reason, startedAt, doneAt: ports.clock().toISOString() };
+    };
     // An earlier delivery may have ended between the point's manifest and the journal.
     for await (const point of ports.catalogue.points(restore.name)) {
-      if ('manifest' in point && point.manifest.operation === item.operation) return taken(point.address.id);
+      if ('manifest' in point && point.manifest.operation === item.operation) return done(point.address.id, null);
     }
-    const manifest = await takeRecoveryPoint(
-      { controlPlane: restore.name, platform: restore.platform, reason: 'safety', operation: item.operation },
-      { ...ports, cluster: restore.cluster },
-    );
-    const fenced = await readFenced(item.operation, ports);
-    for (const { name, revision } of manifest.datastores) {
-      const expected = fenced?.datastores[name]?.revision;
-      if (revision === expected) continue;
-      throw new ConflictError(
-        `datastore ${name} was written to behind the fence: at revision ${revision} instead of ${expected ?? 'none'}`,
-        { remedy: `Find out who writes to it. Recovery point ${manifest.id} holds what it was.` },
-      );
-    }
-    return taken(manifest.id);
+    const manifest = await takeIfPossible(restore, ports);
+    if ('reasonForNone' in manifest) return done(null, manifest.reasonForNone);
+    await refuseWritten(manifest, restore, ports);
+    return done(manifest.id, null);
   });
+}
+
+/**
+ * ConflictError when somebody writes behind the fence. That keys are deleted is no writing: etcd does it by itself when their leases
+ * end, e.g. those of events, and it raises the revision.
+ */
+async function refuseWritten(
+  { id, datastores }: Manifest,
+  { plan, datastores: planned, platform, cluster, name: controlPlane }: OpenedRestore,
+  ports: ClusterRunPorts,
+): Promise<void> {
+  const fenced = await readFenced(plan.operation, ports);
+  for (const { plan: datastore, installation } of planned) {
+    const { datastore: name, outages } = datastore;
+    const revision = datastores.find((taken) => taken.name === name)?.revision;
+    const expected = fenced?.datastores[name]?.revision;
+    if (revision === expected || outages.length > 0) continue;
+    const workload = workloadOf(installation, await platform.etcdTls(cluster.api, controlPlane));
+    const reach = { cluster, signal: ports.signal };
+    const written =
+      expected === undefined || (await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, expected)));
+    if (!written) continue;
+    throw new ConflictError(
+      `datastore ${name} was written to behind the fence: at revision ${revision ?? 'none'} instead of ${expected ?? 'none'}`,
+      { remedy: `Find out who writes to it. Recovery point ${id} holds what it was.` },
+    );
+  }
+}
+
+/** What a member says that can't give a snapshot, or none that is right. */
+const NOT_TO_BE_HAD = [NoUsableMemberError, DatastoreError, TunnelError, CorruptSnapshotError];
+
+async function takeIfPossible(
+  { plan, name, platform, cluster }: OpenedRestore,
+  ports: ClusterRunPorts,
+): Promise<Manifest | { readonly reasonForNone: string }> {
+  try {
+    return await takeRecoveryPoint(
+      { controlPlane: name, platform, reason: 'safety', operation: plan.operation },
+      { ...ports, cluster },
+    );
+  } catch (error) {
+    ports.signal.throwIfAborted();
+    if (isWhole(plan) || !(error instanceof LifeboatError) || !NOT_TO_BE_HAD.some((type) => error instanceof type)) {
+      throw error;
+    }
+    return { reasonForNone: error.message };
+  }
 }

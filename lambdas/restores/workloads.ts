@@ -18,18 +18,17 @@ const GRACE_SECONDS = 2;
 
 /** Brings writers to zero without waiting for their own grace. Gives what it waits for; undefined when their pods are gone. */
 export async function endWriter(api: KubeApi, workload: Workload): Promise<string | undefined> {
-  const waitsFor = await scaleTo(api, workload, 0);
-  if (waitsFor === undefined) return undefined;
+  // Before the scaling: a kubelet that has begun to stop a container with a long grace does not hear of a shorter one.
   for (const pod of await podsOf(api, workload.namespace, await readWorkload(api, workload))) {
     const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata as DeletionMetadata;
-    if (deletionTimestamp === undefined || deletionGracePeriodSeconds <= GRACE_SECONDS) continue;
+    if (deletionTimestamp !== undefined && deletionGracePeriodSeconds <= GRACE_SECONDS) continue;
     const { name, uid } = pod.metadata;
     await api.delete(
       { apiVersion: 'v1', kind: 'Pod', namespace: workload.namespace, name },
       { gracePeriodSeconds: GRACE_SECONDS, ...(uid !== undefined && { uid }) },
     );
   }
-  return waitsFor;
+  return await scaleTo(api, workload, 0);
 }
 
 interface DeletionMetadata {

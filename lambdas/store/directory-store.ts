@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs';
 import { link, open, readdir, rename, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { ConfigurationError, ConflictError, NotFoundError } from '../domain/errors.ts';
+import { ConfigurationError, ConflictError, NotFoundError, UnsupportedError } from '../domain/errors.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { DirectoryUpload } from './directory-upload.ts';
 import { systemErrorCode, withFileErrors } from './file-errors.ts';
@@ -89,6 +89,14 @@ export class DirectoryStore implements ObjectStore {
       // A generator that was never started can't close the file in a `finally`.
       return stream.once('close', () => source.destroy());
     });
+  }
+
+  presign(key: string): Promise<never> {
+    return Promise.reject(
+      new UnsupportedError(`${this.#path(key)} can't be downloaded by a pre-signed URL: the store is a directory`, {
+        remedy: 'Use a store in S3 (s3://bucket/prefix), or "lifeboat export" for the file itself.',
+      }),
+    );
   }
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {

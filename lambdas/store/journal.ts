@@ -57,6 +57,11 @@ export class Journal {
     return found.sort((a, b) => a.writtenAt.getTime() - b.writtenAt.getTime());
   }
 
+  /** Whether anything was recorded under this name. */
+  async has(operation: string, name: string): Promise<boolean> {
+    return (await this.#store.head(operationKey(operation, name))) !== undefined;
+  }
+
   /** undefined when nothing was recorded under this name. */
   async read<T>(operation: string, name: string, schema: z.ZodType<T>): Promise<T | undefined> {
     return await findJson(this.#store, operationKey(operation, name), schema);

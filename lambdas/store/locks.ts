@@ -53,7 +53,7 @@ export class Locks {
   /** Extends a lock that is still ours. LockedError when it expired and somebody else has it, or had it since. */
   async extend(lock: Pick<Lock, 'name' | 'token'>, leaseMilliseconds: number): Promise<Lock> {
     const lease = await this.#change(lock.name, (held) => {
-      if (held?.token !== lock.token || held.releasedAt !== null) throw lockedBy(lock.name, held);
+      if (held?.token !== lock.token || held.releasedAt !== null) throw lostLock(lock.name, held);
       return { ...held, expiresAt: new Date(this.#clock().getTime() + leaseMilliseconds).toISOString() };
     });
     return { ...lease, name: lock.name };
@@ -65,6 +65,12 @@ export class Locks {
     await this.#change(name, (held) =>
       held?.token === token && held.releasedAt === null ? { ...held, releasedAt } : undefined,
     );
+  }
+
+  /** LockedError while anybody has the lock: for whoever would hear of it only after long work. */
+  async refuseWhileHeld(name: string): Promise<void> {
+    const lock = await this.read(name);
+    if (lock !== undefined && Date.parse(lock.expiresAt) > this.#clock().getTime()) throw lockedBy(name, lock);
   }
 
   /** Who has the lock or has let it expire without releasing it; undefined when nobody has. */
@@ -87,9 +93,24 @@ function keyOf(name: string): string {
   return `locks/${name}.json`;
 }
 
-function lockedBy(name: string, held: Lease | undefined): LockedError {
-  const owner = held === undefined ? 'nobody' : `${held.owner} (${held.purpose}) until ${held.expiresAt}`;
-  return new LockedError(`${name} is locked by ${owner}`, {
-    remedy: 'Wait for it to end. A lock whose owner is dead is free when it expires.',
+/** The name without its first part, which only says of what kind the thing is. */
+function subjectOf(name: string): string {
+  return name.slice(name.indexOf('/') + 1);
+}
+
+function lockedBy(name: string, { owner, purpose, expiresAt }: Lease): LockedError {
+  return new LockedError(
+    `${subjectOf(name)} is locked by ${owner} (${purpose}) until ${expiresAt}, or longer while that works`,
+    {
+      remedy:
+        'Wait for it to end. When nobody works on it any more, the lock is free at that time; a restore that was ended goes on with --resume.',
+    },
+  );
+}
+
+function lostLock(name: string, held: Lease | undefined): LockedError {
+  if (held?.releasedAt === null) return lockedBy(name, held);
+  return new LockedError(`the lock on ${subjectOf(name)} was given back meanwhile`, {
+    remedy: 'Another run of the same operation has ended it; look at how that came out.',
   });
 }

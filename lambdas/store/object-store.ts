@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { RetentionLock } from '../domain/retention.ts';
+import type { Secret } from '../domain/secret.ts';
 
 /** One stored object as a listing or a look shows it. `etag` is opaque and changes with the content. */
 export interface StoredObject {
@@ -49,6 +50,15 @@ export interface UnfinishedUpload {
   discard(): Promise<void>;
 }
 
+/** A pre-signed URL: whoever has it may download one object without credentials, until it ends. */
+export interface PresignedUrl {
+  readonly url: Secret;
+  /** As signed, or the end of the signing credentials when that is known and comes first. */
+  readonly expiresAt: Date;
+  /** The credentials are those of a session: the URL is long, and ends with the session. */
+  readonly temporaryCredentials: boolean;
+}
+
 /**
  * Where recovery points live: S3, or a directory with the same keys as paths. Both pass one contract suite
  * (test/contract/object-store.test.ts, object-removal.test.ts).
@@ -66,6 +76,11 @@ export interface ObjectStore {
   head(key: string): Promise<StoredObject | undefined>;
   /** A stream of the object, or of bytes `start` to `end` inclusive. NotFoundError when the key does not exist. */
   read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
+  /**
+   * Signs a URL for the object; the store is not asked, so the object need not be there yet. The download must begin within
+   * `seconds`, at the most a week. UnsupportedError in a directory.
+   */
+  presign(key: string, seconds: number): Promise<PresignedUrl>;
   /** All objects below the prefix in ascending byte order of their keys. Unfinished uploads are not listed. */
   list(prefix: string): AsyncIterable<StoredObject>;
   /**

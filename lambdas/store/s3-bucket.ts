@@ -1,7 +1,14 @@
-import { HeadBucketCommand, HeadObjectCommand, S3Client, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+  type HeadObjectCommandOutput,
+} from '@aws-sdk/client-s3';
 import { clientSettings, withAttempts, type AwsLimits, type HttpOptions } from '../aws/attempts.ts';
 import type { AwsFailure } from '../aws/aws-failure.ts';
-import { NotFoundError, type LifeboatError } from '../domain/errors.ts';
+import { NotFoundError, PermissionError, type LifeboatError } from '../domain/errors.ts';
 import type { StoredObject } from './object-store.ts';
 import { notS3Error, s3Error, type S3Call } from './s3-errors.ts';
 
@@ -120,11 +127,19 @@ export class S3Bucket {
 
   /** What S3 tells of an object without its bytes; undefined only when it says that there is none. */
   async look(key: string): Promise<HeadObjectCommandOutput | undefined> {
+    const call = this.call('look at', key, 's3:GetObject and s3:ListBucket');
+    const object = { Bucket: this.name, Key: this.fullKey(key) };
     return this.run<HeadObjectCommandOutput | undefined>(
-      this.call('look at', key, 's3:GetObject and s3:ListBucket'),
-      (http) => this.client.send(new HeadObjectCommand({ Bucket: this.name, Key: this.fullKey(key) }), http),
+      call,
+      (http) => this.client.send(new HeadObjectCommand(object), http),
       {
         rescue: async ({ error }) => {
+          if (error instanceof PermissionError) {
+            throw await this.#reason(call, error, async (http) => {
+              const { Body } = await this.client.send(new GetObjectCommand({ ...object, Range: 'bytes=0-0' }), http);
+              await Body?.transformToByteArray();
+            });
+          }
           if (!(error instanceof NotFoundError)) throw error;
           await this.#requireBucket();
           return undefined;
@@ -137,11 +152,35 @@ export class S3Bucket {
   async #requireBucket(): Promise<void> {
     if (this.#seen) return;
     const call: S3Call = { verb: 'find', object: `s3://${this.name}`, permission: 's3:ListBucket' };
-    await this.run(call, (http) => this.client.send(new HeadBucketCommand({ Bucket: this.name }), http), {
-      rescue: ({ error, failure }) => {
-        throw error instanceof NotFoundError ? s3Error({ ...failure, code: 'NoSuchBucket' }, call) : error;
+    const bucket = { Bucket: this.name };
+    await this.run(call, (http) => this.client.send(new HeadBucketCommand(bucket), http), {
+      rescue: async ({ error, failure }) => {
+        if (!(error instanceof NotFoundError)) throw error;
+        const missing = s3Error({ ...failure, code: 'NoSuchBucket' }, call);
+        throw await this.#reason(call, missing, (http) =>
+          this.client.send(new ListObjectsV2Command({ ...bucket, MaxKeys: 1 }), http),
+        );
       },
     });
+  }
+
+  /**
+   * Why HEAD was refused: its answer has no body, so that it can't tell a wrong secret key from a missing right, nor, at versitygw,
+   * an unknown access key from a missing bucket. `ask` asks for the same with an answer that can.
+   */
+  async #reason(
+    call: S3Call,
+    refusal: LifeboatError,
+    ask: (http: HttpOptions) => Promise<unknown>,
+  ): Promise<LifeboatError> {
+    return await this.run<LifeboatError>(
+      call,
+      async (http) => {
+        await ask(http);
+        return refusal;
+      },
+      { rescue: ({ error }) => (error instanceof NotFoundError ? refusal : error) },
+    );
   }
 }
 

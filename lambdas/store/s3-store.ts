@@ -1,11 +1,20 @@
 import { Readable } from 'node:stream';
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { checkedKey, checkedPrefix, checkedRange } from './object-key.ts';
-import type { ObjectHistory, ObjectStore, PutOptions, StoredObject, UnfinishedUpload, Upload } from './object-store.ts';
+import type {
+  ObjectHistory,
+  ObjectStore,
+  PresignedUrl,
+  PutOptions,
+  StoredObject,
+  UnfinishedUpload,
+  Upload,
+} from './object-store.ts';
 import { resumingStream, type Body } from './s3-body.ts';
 import { S3Bucket, type S3Options } from './s3-bucket.ts';
 import { notS3Error } from './s3-errors.ts';
 import { abortMultipartUpload, listMultipartUploads } from './s3-multipart.ts';
+import { presignDownload } from './s3-presign.ts';
 import { S3Upload } from './s3-upload.ts';
 import { readHistory, removeVersions } from './s3-versions.ts';
 import { S3Write } from './s3-write.ts';
@@ -47,6 +56,10 @@ export class S3Store implements ObjectStore {
       const lastByte = start + answer.lengthBytes - 1;
       return this.#get(key, `bytes=${start + fromByte}-${lastByte}`, answer.etag);
     });
+  }
+
+  async presign(key: string, seconds: number): Promise<PresignedUrl> {
+    return await presignDownload(this.#bucket, checkedKey(key), seconds);
   }
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {

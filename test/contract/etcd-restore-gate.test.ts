@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { connectMember, type Reach } from '../../lambdas/datastores/etcd/reach-member.ts';
+import { withMember, type Reach } from '../../lambdas/datastores/etcd/reach-member.ts';
 import { checkMembers, type MemberGate } from '../../lambdas/datastores/etcd/restore/member-gate.ts';
 import type { EtcdMember, EtcdStatus } from '../../lambdas/datastores/etcd/wire/messages.ts';
 import { GateError, PermissionError } from '../../lambdas/domain/errors.ts';
@@ -35,12 +35,9 @@ describe('the gate of three members that run', () => {
   });
 
   async function askFirst(): Promise<[EtcdStatus, EtcdMember[]]> {
-    const client = await connectMember(etcd.workload, 'etcd-0', reach());
-    try {
-      return await Promise.all([client.status(), client.memberList()]);
-    } finally {
-      await client.close();
-    }
+    return await withMember(etcd.workload, 'etcd-0', reach(), (client) =>
+      Promise.all([client.status(), client.memberList()]),
+    );
   }
 
   const reach = (cluster: Reach['cluster'] = etcd.cluster): Reach => ({ cluster, signal: AbortSignal.timeout(60_000) });

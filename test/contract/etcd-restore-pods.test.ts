@@ -27,6 +27,7 @@ function podsOf(operation: string, pods: Partial<EtcdInstallation['pods']>): Kub
     clusterToken: operation,
     bump: 1_000_000,
     etcdVersion: '3.6.5',
+    input: 'file' as const,
   };
   return [
     preparationPod(installation, memberOf(installation), plan),

@@ -65,7 +65,7 @@ function below(volume: Volume, directory: string): Volume {
 }
 
 /** The command of a pod's container, with the temporary directory in the place of the volume. */
-function commandOfStep(step: Step): readonly string[] {
+function commandOfStep(step: Step, input: 'file' | 'url' = 'file'): readonly string[] {
   const installation = installedEtcd(1, { mountPath });
   const plan = {
     operation: OPERATION,
@@ -74,6 +74,7 @@ function commandOfStep(step: Step): readonly string[] {
     clusterToken: 'token',
     bump: 1,
     etcdVersion: '3.6.5',
+    input,
   };
   return step === 'fetch' || step === 'finish'
     ? commandOf(preparationPod(installation, memberOf(installation), plan), step)
@@ -294,7 +295,7 @@ describe('the preparation', () => {
   });
 
   it('writes nothing where the volume has too little room beside the live data', async () => {
-    const command = commandOfStep('fetch').with(-1, '9000000000000');
+    const command = commandOfStep('fetch').with(-2, '9000000000000');
     const { exitCode, stdout } = await runCommand(BUSYBOX, command, { input: SNAPSHOT });
     expect({ exitCode, stdout }).toEqual({
       exitCode: noRoom,

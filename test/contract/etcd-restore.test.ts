@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { connectMember, type Reach } from '../../lambdas/datastores/etcd/reach-member.ts';
+import { withMember, type Reach } from '../../lambdas/datastores/etcd/reach-member.ts';
 import { checkMembers, type MemberGate } from '../../lambdas/datastores/etcd/restore/member-gate.ts';
 import { removeStaleKeys } from '../../lambdas/datastores/etcd/restore/stale-keys.ts';
 import { workloadOf } from '../../lambdas/datastores/etcd/restore/workload.ts';
@@ -54,14 +54,11 @@ async function takeSnapshot(release: '3.5' | '3.6'): Promise<TakenSnapshot> {
   try {
     for (const key of [...STALE_KEYS, ...OTHER_KEYS]) await etcd.etcdctl('put', `/registry/${key}`, 'x');
     await putValues(etcd, 'etcd-0', { count: FILLER, value: () => randomBytes(2_000) });
-    const client = await connectMember(etcd.workload, 'etcd-0', reachOf(etcd));
-    try {
+    return await withMember(etcd.workload, 'etcd-0', reachOf(etcd), async (client) => {
       const { revision, clusterId } = await client.status();
       const file = Buffer.concat(await Array.fromAsync(client.snapshot(), ({ blob }) => Buffer.from(blob)));
       return { file, sha256: sha256Of(file), bump: BUMP, revision, clusterId };
-    } finally {
-      await client.close();
-    }
+    });
   } finally {
     await etcd.stop();
   }
@@ -100,12 +97,7 @@ async function untilReady(etcd: RestoredEtcd, minimumRevision: number): Promise<
 }
 
 async function withClient<T>(etcd: RestoredEtcd, work: (client: EtcdClient) => Promise<T>): Promise<T> {
-  const client = await connectMember(workloadOf(etcd.installation, etcd.tls), 'etcd-0', reachOf(etcd));
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+  return await withMember(workloadOf(etcd.installation, etcd.tls), 'etcd-0', reachOf(etcd), work);
 }
 
 describe.each([

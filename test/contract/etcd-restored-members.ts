@@ -117,6 +117,7 @@ export class RestoredEtcd {
       clusterToken: OPERATION,
       bump,
       etcdVersion: this.#version,
+      input: 'file' as const,
     };
     return this.#runPod(preparationPod(...this.#placed(pod, installation), plan), file);
   }

@@ -27,7 +27,15 @@ describe('a lock', () => {
   it('is refused to everybody else with the name of its owner', async () => {
     await take('nightly-1');
     await expect(take('nightly-2')).rejects.toThrow(LockedError);
-    await expect(take('nightly-2')).rejects.toThrow(/nightly-1 \(backs up a\/b\/c\) until 2026-01-02T03:24:05/);
+    await expect(take('nightly-2')).rejects.toThrow(
+      /^a\/b\/c is locked by nightly-1 \(backs up a\/b\/c\) until 2026-01-02T03:24:05/,
+    );
+  });
+
+  it('that was given back is not extended any more', async () => {
+    const lock = await take('nightly-1');
+    await locks.release(lock);
+    await expect(locks.extend(lock, MINUTE)).rejects.toThrow('the lock on a/b/c was given back meanwhile');
   });
 
   it('is extended, not refused, for the owner that asks twice', async () => {

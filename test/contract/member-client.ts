@@ -1,4 +1,4 @@
-import { connectMember } from '../../lambdas/datastores/etcd/reach-member.ts';
+import { withMember } from '../../lambdas/datastores/etcd/reach-member.ts';
 import type { EtcdClient } from '../../lambdas/datastores/etcd/wire/etcd-client.ts';
 import type { SecureEtcd } from '../testbed/secure-etcd.ts';
 
@@ -7,10 +7,5 @@ export async function withMemberClient<T>(
   { workload, cluster }: SecureEtcd,
   work: (client: EtcdClient) => Promise<T>,
 ): Promise<T> {
-  const client = await connectMember(workload, 'etcd-0', { cluster, signal: new AbortController().signal });
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+  return await withMember(workload, 'etcd-0', { cluster, signal: new AbortController().signal }, work);
 }

@@ -6,6 +6,7 @@ import {
   PutObjectLegalHoldCommand,
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
+import { configurationSchema } from '../../lambdas/domain/configuration.ts';
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
 import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
@@ -20,6 +21,7 @@ import {
 import { applyRetention, type RetentionReport, type RetentionRequest } from '../../lambdas/policy-runs/retain.ts';
 import { sweepLeftovers, type SweepRequest } from '../../lambdas/policy-runs/sweep.ts';
 import { Catalogue } from '../../lambdas/store/catalogue.ts';
+import { Journal } from '../../lambdas/store/journal.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
@@ -47,7 +49,8 @@ async function retain(
   const keepLock = async () => {
     await locks.extend(lock, LEASE_MILLISECONDS);
   };
-  const ports = { store, catalogue: new Catalogue(store), locks, clock };
+  const configuration = configurationSchema.parse({ store: '.', managementClusters: {} });
+  const ports = { store, catalogue: new Catalogue(store), locks, journal: new Journal(store), configuration, clock };
   try {
     const usual = { controlPlane: CONTROL_PLANE, policy: 'nightly', rules: KEEP_TWO, keepLock };
     return await applyRetention({ ...usual, ...request }, ports);

@@ -9,11 +9,14 @@ import {
 } from '@aws-sdk/client-s3';
 import { LifeboatError } from '../../lambdas/domain/errors.ts';
 import { Catalogue } from '../../lambdas/store/catalogue.ts';
+import { Locks, type Lock } from '../../lambdas/store/locks.ts';
 import { S3Store } from '../../lambdas/store/s3-store.ts';
 import type { Bed } from '../testbed/bed.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import type { EtcdReaders } from './etcd-readers.ts';
 import type { Outcome } from './in-process.ts';
+
+const LOCKS = 'lifeboat/locks/';
 
 /**
  * Everything that a backup into a bucket may leave behind, looked at beside the product. The bucket belongs to one suite
@@ -60,9 +63,10 @@ export class Aftermath {
     await this.expectNothingLeft();
   }
 
-  /** Nothing in the bucket, no unfinished upload, no reader on etcd, no spooled file. */
+  /** Nothing in the bucket but locks that were given back, no unfinished upload, no reader on etcd, no spooled file. */
   async expectNothingLeft(): Promise<void> {
     expect(await this.keys()).toEqual([]);
+    expect(await this.#heldLocks()).toEqual([]);
     expect(await this.unfinishedUploads()).toEqual([]);
     await this.readers.untilReleased();
     await waitFor(
@@ -77,10 +81,21 @@ export class Aftermath {
     expect(await Array.fromAsync(new Catalogue(this.#store).points())).toEqual([]);
   }
 
-  /** Keys of all objects in the bucket, in order. */
+  /** Keys of all objects in the bucket but locks, which stay when they are given back, in order. */
   async keys(): Promise<string[]> {
+    return (await this.#allKeys()).filter((key) => !key.startsWith(LOCKS));
+  }
+
+  async #allKeys(): Promise<string[]> {
     const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket }));
     return Contents.map(({ Key = '' }) => Key);
+  }
+
+  async #heldLocks(): Promise<Lock[]> {
+    const locks = new Locks(this.#store, () => new Date());
+    const names = (await this.#allKeys()).filter((key) => key.startsWith(LOCKS)).map((key) => key.slice(LOCKS.length));
+    const held = await Promise.all(names.map((name) => locks.read(name.replace(/\.json$/, ''))));
+    return held.filter((lock) => lock !== undefined);
   }
 
   /** Keys of uploads that were begun and neither completed nor aborted. */
@@ -89,9 +104,9 @@ export class Aftermath {
     return Uploads.map(({ Key = '' }) => Key);
   }
 
-  /** Removes every object, as a sweep of orphans would. */
+  /** Removes every object, as a sweep of orphans would, and every lock, as if its time had passed. */
   async empty(): Promise<void> {
-    for (const Key of await this.keys())
+    for (const Key of await this.#allKeys())
       await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key }));
   }
 

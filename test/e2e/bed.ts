@@ -87,6 +87,8 @@ export interface Detours {
   readonly kubeconfigs?: Readonly<Record<string, string>>;
   /** Whose accounts those are; backup's when left out. */
   readonly purpose?: Purpose;
+  /** How restores get snapshots to their pods; as configured by default when left out. */
+  readonly transfer?: 'attach' | 'presigned-url';
 }
 
 /**
@@ -130,8 +132,10 @@ export async function directoryWorkspace(
 }
 
 /** The bed pulls no images: restores fetch and move with one of its own. */
-function restoreConfiguration({ purpose }: Detours): Pick<WorkspaceConfiguration, 'restore'> {
-  return purpose === 'restore' ? { restore: { helperImage: BUSYBOX_IMAGE } } : {};
+function restoreConfiguration({ purpose, transfer }: Detours): Pick<WorkspaceConfiguration, 'restore'> {
+  return purpose === 'restore'
+    ? { restore: { helperImage: BUSYBOX_IMAGE, ...(transfer !== undefined && { transfer }) } }
+    : {};
 }
 
 async function managementClusters({ clusters }: Bed, { kubeconfigs = {}, purpose }: Detours) {

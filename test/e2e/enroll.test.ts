@@ -133,6 +133,7 @@ const POD = {
   metadata: { name: 'intruder' },
   spec: { containers: [{ name: 'c', image: 'x' }] },
 };
+const SECRET = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'intruder' } };
 const TOKEN = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
 const PAUSE = JSON.stringify({ spec: { pausedUntil: 'true' } });
 const ETCD = `/api/v1/namespaces/${NAMESPACE}-prod`;
@@ -145,6 +146,10 @@ const actsOf = (purpose: Purpose): Act[] => [
   { act: 'list all Secrets', args: ['get', '--raw', '/api/v1/secrets'] },
   { act: 'watch a Secret', args: ['get', '--raw', `${ETCD}/secrets?watch=true&timeoutSeconds=1`] },
   { act: 'delete a Secret', args: ['delete', '--raw', `${ETCD}/secrets/etcd-client-tls`] },
+  {
+    act: 'change a Secret',
+    args: ['patch', 'secret/etcd-client-tls', `--namespace=${NAMESPACE}-prod`, '--type=merge', '-p', '{"data":{}}'],
+  },
   {
     act: 'run a command in a pod',
     args: ['create', '--raw', `${ETCD}/pods/etcd-0/exec?command=ls`, '--filename=-'],
@@ -176,6 +181,7 @@ const actsOf = (purpose: Purpose): Act[] => [
 const ACTS_OF_RESTORE: readonly Act[] = [
   { act: 'create a pod', args: ['create', '--raw', `${ETCD}/pods`, '--filename=-'], body: POD },
   { act: 'delete a pod', args: ['delete', '--raw', `${ETCD}/pods/etcd-0`] },
+  { act: 'create a Secret', args: ['create', '--raw', `${ETCD}/secrets`, '--filename=-'], body: SECRET },
   {
     act: 'attach to a pod',
     args: ['create', '--raw', `${ETCD}/pods/etcd-0/attach?stdin=1`, '--filename=-'],

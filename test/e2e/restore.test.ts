@@ -2,15 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CoreV1Api, KubeConfig, makeInformer, type V1ConfigMap } from '@kubernetes/client-node';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { restorePlanSchema, restoreResultSchema, type RestoreResult } from '../../lambdas/domain/restore.ts';
+import { restoreResultSchema, type RestoreResult } from '../../lambdas/domain/restore.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { WRITE_VERBS, type AuditEntry } from '../testbed/audit-log.ts';
 import type { Bed } from '../testbed/bed.ts';
-import { requireCommand } from '../testbed/command.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
+import { spoilSample } from './spoiled-sample.ts';
+import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 
 const NAMESPACE = 'restore';
 
@@ -27,23 +28,6 @@ async function writesSince(since: Date): Promise<AuditEntry[]> {
   const entries = await cluster.auditEntries(enrolledUser('restore'), since);
   expect(entries).not.toEqual([]);
   return entries.filter(({ verb, resource }) => WRITE_VERBS.includes(verb) && resource !== 'pods/portforward');
-}
-
-/** What a restore must leave nothing of. */
-async function remainders(hosted: HostedCluster): Promise<unknown> {
-  const { namespace, name, controlPlaneNamespace } = hosted;
-  const read = async (...args: string[]) =>
-    JSON.parse(
-      await requireCommand(cluster.kubectlPath, [...args, '-o', 'json', '--kubeconfig', cluster.kubeconfigPath]),
-    ) as never;
-  const { items } = (await read('get', 'pods', '-n', controlPlaneNamespace)) as {
-    items: { metadata: { name: string } }[];
-  };
-  const { spec } = (await read('get', 'hostedcluster', '-n', namespace, name)) as { spec: { pausedUntil?: string } };
-  return {
-    pods: items.map(({ metadata }) => metadata.name).filter((pod) => pod.startsWith('lifeboat-')),
-    pausedUntil: spec.pausedUntil ?? null,
-  };
 }
 
 async function configMapNames(hosted: HostedCluster): Promise<string[]> {
@@ -117,18 +101,7 @@ describe.each([
   it('puts everything back as it was when what was restored is not right', async () => {
     const before = await configMapNames(hosted);
     const running = workspace.run(['restore', controlPlane, '--latest-verified', '--yes', '--json']);
-    // As if the volume had lost a write: the first sampled value is another than what the restored etcd serves.
-    const operation = await waitFor(
-      'the plan',
-      async () => /restore-\S+/.exec((await workspace.run(['operations'])).stdout)?.[0],
-      { timeoutSeconds: 120 },
-    );
-    const planFile = join(workspace.directory, 'recovery-points/operations', operation, 'plan.json');
-    const plan = restorePlanSchema.parse(JSON.parse(await readFile(planFile, 'utf8')));
-    const [datastore] = plan.datastores;
-    const [first, ...others] = datastore?.sample ?? [];
-    const sample = [{ ...first, sha256: '0'.repeat(64) }, ...others];
-    await writeFile(planFile, JSON.stringify({ ...plan, datastores: [{ ...datastore, sample }] }));
+    await spoilSample(workspace);
 
     const { exitCode, stdout } = await running;
     const { result } = JSON.parse(stdout) as { result: unknown };
@@ -140,7 +113,7 @@ describe.each([
     });
     await hosted.waitUntilReady();
     expect(await configMapNames(hosted)).toEqual(before);
-    expect(await remainders(hosted)).toEqual({ pods: [], pausedUntil: null });
+    expect(await restoreRemainders(hosted)).toEqual(NO_REMAINDERS);
   }, 600_000);
 
   it('brings back what was deleted, removes what came later, and an informer of before sees it', async () => {
@@ -160,7 +133,7 @@ describe.each([
         async () => JSON.stringify(informer.names()) === JSON.stringify(await configMapNames(hosted)),
         { timeoutSeconds: 120 },
       );
-      expect(await remainders(hosted)).toEqual({ pods: [], pausedUntil: null });
+      expect(await restoreRemainders(hosted)).toEqual(NO_REMAINDERS);
     } finally {
       await informer.stop();
     }

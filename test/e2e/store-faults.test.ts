@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { waitFor } from '../testbed/waiting.ts';
 import { Workspace } from '../suite/lifeboat.ts';
@@ -185,6 +186,7 @@ async function workspaceWith(
 
 async function filesBelow(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  // The locks of the directory store stay, and are empty.
-  return entries.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('/.lock')).map(({ name }) => name);
+  // The locks of the directory store stay, and are empty; those of control planes stay when they are given back.
+  const isLock = ({ parentPath }: Dirent) => parentPath.endsWith('/.lock') || parentPath.includes('/locks/');
+  return entries.filter((entry) => entry.isFile() && !isLock(entry)).map(({ name }) => name);
 }

@@ -30,15 +30,15 @@ function whoMay(actions: readonly string[], resource: string): string[] {
 
 const ON_CLUSTERS = FUNCTIONS_ON_CLUSTERS.map(pascalCase);
 const RESTORING = roles.filter(({ resource }) => /^RestoreControlPlane(?!Role)/.test(resource.id));
+const STAGED = `${bucket}/staging/a`;
 /** One key of every kind that the store holds. */
 const EVERY_KEY = [
   SNAPSHOT,
   MANIFEST,
   PROOF,
   `${POINT}/pin.json`,
-  ...['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json', 'staging/a'].map(
-    (key) => `${bucket}/${key}`,
-  ),
+  ...['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json'].map((key) => `${bucket}/${key}`),
+  STAGED,
 ];
 const DELETIONS = ['s3:DeleteObject', 's3:DeleteObjectVersion'];
 /** What would end a lock early, or weaken what protects the bucket. */
@@ -71,13 +71,18 @@ describe('the rights of the functions', () => {
     expect(whoMay(['s3:PutObject'], PROOF)).toEqual([...writers, 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
   });
 
-  it('let no function of a restore delete anything, nor write a recovery point but the one of what it replaces', () => {
+  it('let no function of a restore delete anything but what it has staged, nor write a recovery point but the one of what it replaces', () => {
     expect(RESTORING).toHaveLength(10);
     const mayAny = (actions: readonly string[], key: string) =>
       RESTORING.filter(({ may }) => actions.some((action) => may(action, key))).map(({ name }) => name);
     const ways = ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging', 's3:AbortMultipartUpload'];
     for (const key of EVERY_KEY) {
-      expect([key, mayAny(DELETIONS, key)]).toEqual([key, []]);
+      const removers = key === STAGED ? ['FinishRestore', 'PrepareData'] : [];
+      expect([key, mayAny(DELETIONS, key).sort()]).toEqual([key, removers]);
+      if (key === STAGED) {
+        expect(mayAny(['s3:PutObject'], key)).toEqual(['PrepareData']);
+        expect(mayAny(['s3:PutObjectRetention'], key)).toEqual([]);
+      }
       if (key.startsWith(POINT)) expect([key, mayAny(ways, key)]).toEqual([key, ['TakeSafetyPoint']]);
     }
     expect(mayAny(ways, `${bucket}/policies/p/last-run.json`)).toEqual([]);

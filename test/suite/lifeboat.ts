@@ -21,7 +21,7 @@ export interface WorkspaceConfiguration {
   readonly s3?: { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean };
   readonly managementClusters: Readonly<Record<string, { readonly kubeconfig: string }>>;
   readonly policies?: Readonly<Record<string, object>>;
-  readonly restore?: { readonly helperImage: string };
+  readonly restore?: { readonly helperImage: string; readonly transfer?: 'attach' | 'presigned-url' };
 }
 
 /** A directory with a `lifeboat.yaml`, in which the command line is run as a user runs it. */

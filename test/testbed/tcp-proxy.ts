@@ -42,10 +42,10 @@ export class TcpProxy {
     });
   }
 
-  /** Starts a proxy on a free port of loopback. */
-  static async start(target: TcpTarget): Promise<TcpProxy> {
+  /** Starts a proxy on a free port of loopback, or of another address of the host, e.g. one that pods can reach. */
+  static async start(target: TcpTarget, address = '127.0.0.1'): Promise<TcpProxy> {
     const proxy = new TcpProxy(target);
-    proxy.#server.listen(0, '127.0.0.1');
+    proxy.#server.listen(0, address);
     await once(proxy.#server, 'listening');
     return proxy;
   }

@@ -39,6 +39,15 @@ export interface Retrier {
   readonly MaxAttempts?: number;
 }
 
+/** Errors that a state is tried again after, and how often; an error that is excepted with `MaxAttempts` 0 is none. */
+export function retriesOf({
+  Retry = [],
+}: AslState): { readonly error: string; readonly attempts: number; readonly index: number }[] {
+  return Retry.flatMap(({ ErrorEquals, MaxAttempts = 3 }, index) =>
+    MaxAttempts === 0 ? [] : ErrorEquals.map((error) => ({ error, attempts: MaxAttempts, index })),
+  );
+}
+
 export interface Catcher {
   readonly ErrorEquals: readonly string[];
   readonly Next: string;
@@ -54,6 +63,9 @@ export interface ChoiceRule {
   readonly Next?: string;
   readonly [comparison: string]: unknown;
 }
+
+/** Stands for every error in an `ErrorEquals`. */
+export const ANY_ERROR = 'States.ALL';
 
 const FOLDER = join(import.meta.dirname, '..', '..', 'statemachines');
 const FUNCTION = /^\$\{(\w+)FunctionArn\}$/;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { CorruptSnapshotError, LockedError } from '../../lambdas/domain/errors.ts';
 import { partName, runId, type Outcome } from '../../lambdas/domain/policy-run.ts';
-import { parseAsl, tasksOf } from './asl.ts';
+import { parseAsl, retriesOf, tasksOf } from './asl.ts';
 import { loadSteps, type AnySteps } from './machine-steps.ts';
 import {
   errorNamed,
@@ -86,10 +86,6 @@ async function run(script: Script, options: ScriptedRunOptions = {}): Promise<Fl
 const times = (count: number, error: Error) => Array<Error>(count).fill(error);
 const callsOf = ({ calls }: ScriptedRun, functionName: string) =>
   calls.filter((call) => call.functionName === functionName);
-const retriesOf = (task: (typeof tasks)[number]) =>
-  (task.state.Retry ?? []).flatMap(({ ErrorEquals, MaxAttempts = 3 }) =>
-    ErrorEquals.map((error) => ({ error, attempts: MaxAttempts })),
-  );
 const catchesEverything = (task: (typeof tasks)[number]) =>
   task.state.Catch?.some(({ ErrorEquals }) => ErrorEquals.includes('States.ALL')) ?? false;
 
@@ -136,7 +132,7 @@ beforeAll(async () => {
   notLocked = await run({ LockControlPlane: [new CorruptSnapshotError('the lock is no lock')] });
   for (const task of tasks) {
     const { name, functionName, state } = task;
-    for (const { error, attempts } of retriesOf(task)) {
+    for (const { error, attempts } of retriesOf(task.state)) {
       const key = `${name} ${error}`;
       recovered.set(key, await run({ [functionName]: times(attempts, errorNamed(error)) }));
       exhausted.set(key, await run({ [functionName]: times(attempts + 1, errorNamed(error)) }));
@@ -208,7 +204,7 @@ describe('the machine back-up-fleet', () => {
 describe.each(tasks.map((task) => [task.name, task] as const))('the state "%s"', (name, task) => {
   const { functionName } = task;
 
-  it.each(retriesOf(task))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
+  it.each(retriesOf(task.state))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
     const good = found(recovered, `${name} ${error}`);
     expect(callsOf(good, functionName)).toHaveLength(attempts + 1);
     expect(good.error).toBeUndefined();
@@ -219,7 +215,7 @@ describe.each(tasks.map((task) => [task.name, task] as const))('the state "%s"',
   });
 
   it('gives every delivery the same input', () => {
-    for (const { error } of retriesOf(task)) {
+    for (const { error } of retriesOf(task.state)) {
       const inputs = callsOf(found(exhausted, `${name} ${error}`), functionName).map(({ input }) =>
         JSON.stringify(input),
       );

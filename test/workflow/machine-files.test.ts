@@ -4,7 +4,7 @@ import * as errors from '../../lambdas/domain/errors.ts';
 import { lambdaFunction } from '../../lambdas/runtime/function.ts';
 import { defineStep } from '../../lambdas/step.ts';
 import * as z from 'zod';
-import { changeState, MACHINE_NAMES, parseAsl, readAsl, statesOf, tasksOf, type Asl } from './asl.ts';
+import { changeState, MACHINE_NAMES, parseAsl, readAsl, retriesOf, statesOf, tasksOf, type Asl } from './asl.ts';
 import { FUNCTION_NAMES } from './machine-steps.ts';
 
 /** Functions that events start, not machines. */
@@ -50,9 +50,8 @@ function unknownErrors(machine: Asl): string[] {
 
 /** What may pass by itself and yet is not tried again, and what is tried again although it never passes. */
 function wrongRetries(machine: Asl): string[] {
-  const retried = Map.groupBy(namesIn(machine, 'Retry'), ({ state }) => state);
-  return tasksOf(machine).flatMap(({ name: state }) => {
-    const names = new Set(retried.get(state)?.map(({ name }) => name));
+  return tasksOf(machine).flatMap(({ name: state, state: definition }) => {
+    const names = new Set(retriesOf(definition).map(({ error }) => error));
     return [...OUR_ERRORS].flatMap(([name, { kind }]) => {
       const isWorthIt = kind === 'transient' && !NEVER_RETRIED.includes(name);
       return names.has(name) === isWorthIt ? [] : [`${state}: ${name} is ${isWorthIt ? 'not ' : ''}retried`];

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { LockedError } from '../../lambdas/domain/errors.ts';
 import type { RestoreEnd, RestoreResult } from '../../lambdas/domain/restore.ts';
-import { parseAsl, tasksOf } from './asl.ts';
+import { ANY_ERROR, parseAsl, retriesOf, tasksOf } from './asl.ts';
 import { loadSteps, type AnySteps } from './machine-steps.ts';
 import {
   errorNamed,
@@ -46,13 +46,14 @@ async function run(script: Script, options: ScriptedRunOptions = {}, unsettled =
   const answers = {
     PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift' }),
     LockControlPlane: () => ({ token: 1 }),
-    TakeSafetyPoint: () => ({ id: POINT, ...TIMES }),
+    TakeSafetyPoint: () => ({ id: POINT, reason: null, ...TIMES }),
     ReleaseControlPlane: () => null,
     ReportRestore: (end: RestoreEnd) => {
       result = {
         ...end,
         finishedAt: TIMES.doneAt,
         safetyPoint: null,
+        left: [],
         apiAwayMilliseconds: null,
         phases: [],
         stale: [],
@@ -170,10 +171,8 @@ function callsBack({ calls }: ScriptedRun): string[] {
 
 const callsOf = ({ calls }: ScriptedRun, step: string) =>
   calls.filter(({ functionName, input }) => nameOf(functionName, input) === step);
-const retriesOf = ({ state }: Subject) =>
-  (state.Retry ?? []).flatMap(({ ErrorEquals, MaxAttempts = 3 }) =>
-    ErrorEquals.map((error) => ({ error, attempts: MaxAttempts })),
-  );
+/** How often it is tried again whatever the error is: what takes back or tidies up gives up last. */
+const retriesAnyway = ({ state }: Subject) => retriesOf(state).find(({ error }) => error === ANY_ERROR)?.attempts ?? 0;
 
 let undisturbed: RestoreRun;
 let unsettled: RestoreRun;
@@ -182,7 +181,7 @@ let unsettledClearing: RestoreRun;
 let locked: RestoreRun;
 const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
-const notRetried = new Map<string, RestoreRun>();
+const defective = new Map<string, RestoreRun>();
 const late = new Map<string, RestoreRun & { abortedEarly: boolean }>();
 
 beforeAll(async () => {
@@ -194,13 +193,15 @@ beforeAll(async () => {
   locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
   for (const subject of SUBJECTS) {
     const { name, step, before, state } = subject;
-    for (const { error, attempts } of retriesOf(subject)) {
+    for (const { error, attempts } of retriesOf(state)) {
       const key = `${name} ${error}`;
       recovered.set(key, await run({ ...before, [step]: times(attempts, errorNamed(error)) }));
       exhausted.set(key, await run({ ...before, [step]: times(attempts + 1, errorNamed(error)) }));
     }
-    notRetried.set(name, await run({ ...before, [step]: times(2, new TypeError('a defect')) }));
-    const start = (options: ScriptedRunOptions) => run({ ...before, [step]: ['hangs'] }, options);
+    const retries = retriesAnyway(subject);
+    const lasting = times(retries + 1, new TypeError('a defect'));
+    defective.set(name, await run({ ...before, [step]: lasting }));
+    const start = (options: ScriptedRunOptions) => run({ ...before, [step]: ['hangs', ...lasting.slice(1)] }, options);
     const isLate = ({ functionName, input }: { functionName: string; input: unknown }) =>
       nameOf(functionName, input) === step;
     late.set(name, await runOutOfTime(start, isLate, state.TimeoutSeconds ?? 0));
@@ -255,7 +256,7 @@ describe('the machine restore-control-plane', () => {
 describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('the state "%s"', (name, subject) => {
   const { step } = subject;
 
-  it.each(retriesOf(subject))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
+  it.each(retriesOf(subject.state))('tries again after $error, $attempts times and no more', ({ error, attempts }) => {
     const good = found(recovered, `${name} ${error}`);
     expect(callsOf(good, step)).toHaveLength(attempts + 1);
     const expected = subject.isOnTheWayBack
@@ -270,23 +271,28 @@ describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('the 
   });
 
   it('gives every delivery the same input', () => {
-    for (const { error } of retriesOf(subject)) {
+    for (const { error } of retriesOf(subject.state)) {
       const inputs = callsOf(found(exhausted, `${name} ${error}`), step).map(({ input }) => JSON.stringify(input));
       expect(new Set(inputs).size).toBe(1);
     }
   });
 
-  it('does not try again after a defect', () => {
-    const ended = found(notRetried, name);
-    expect(callsOf(ended, step)).toHaveLength(1);
+  it(`tries again ${retriesAnyway(subject)} times after a defect`, () => {
+    const ended = found(defective, name);
+    expect(callsOf(ended, step)).toHaveLength(retriesAnyway(subject) + 1);
     expectFailureOf(subject, ended, 'TypeError', 'a defect');
   });
 
   it('is given up and told so when its time is over, not before', () => {
     const ended = found(late, name);
     expect(ended.abortedEarly).toBe(false);
-    expect(callsOf(ended, step).map(({ signal }) => signal.aborted)).toEqual([true]);
-    expectFailureOf(subject, ended, 'States.Timeout', 'States.Timeout');
+    const retries = retriesAnyway(subject);
+    expect(callsOf(ended, step).map(({ signal }) => signal.aborted)).toEqual([
+      true,
+      ...Array<boolean>(retries).fill(false),
+    ]);
+    const [error, reason] = retries === 0 ? ['States.Timeout', 'States.Timeout'] : ['TypeError', 'a defect'];
+    expectFailureOf(subject, ended, error, reason);
   });
 });
 

@@ -112,7 +112,11 @@ export async function runOutOfTime<Run extends ScriptedRun>(
         if (isLate(call)) hanging.resolve(call.signal);
       },
     });
-    const signal = await hanging.promise;
+    const neverLate = async () => {
+      const { error } = await running;
+      throw new Error('the run ended before the step was late', { cause: error });
+    };
+    const signal = await Promise.race([hanging.promise, neverLate()]);
     // Everything else waits for no clock and nobody outside: it is done when nothing more is told.
     for (let told = -1; told !== events;) {
       told = events;
@@ -121,6 +125,8 @@ export async function runOutOfTime<Run extends ScriptedRun>(
     jest.advanceTimersByTime(timeoutSeconds * 1000 - 1);
     const abortedEarly = signal.aborted;
     jest.advanceTimersByTime(1);
+    // A state that is tried again after this waits by a clock that goes on.
+    jest.useRealTimers();
     return { ...(await running), abortedEarly };
   } finally {
     jest.useRealTimers();

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { StateMachine } from 'aws-local-stepfunctions';
 import type { MachineEvent } from '../../bin/local/machine.ts';
-import { statesOf, type Asl, type AslState } from './asl.ts';
+import { ANY_ERROR, retriesOf, statesOf, type Asl, type AslState } from './asl.ts';
 
 /** One way from a state: to the next one, to an end, or back to itself for one of the errors that a Retry names. */
 export interface Transition {
@@ -22,11 +22,9 @@ const END = '(end)';
 /** All that a machine's file lets happen. */
 export function transitionsOf(machine: Asl): Transition[] {
   return statesOf(machine).flatMap(([from, state]) => {
-    const { Next, Retry = [], Catch = [], Choices = [], Default, ItemProcessor, Branches = [] } = state;
+    const { Next, Catch = [], Choices = [], Default, ItemProcessor, Branches = [] } = state;
     const ways: (readonly [to: string, by: string])[] = [
-      ...Retry.flatMap(({ ErrorEquals }, index) =>
-        ErrorEquals.map((name) => [from, `Retry[${index}] ${name}`] as const),
-      ),
+      ...retriesOf(state).map(({ error, index }) => [from, `Retry[${index}] ${error}`] as const),
       ...Catch.map((catcher, index) => [catcher.Next, `Catch[${index}]`] as const),
       ...(ItemProcessor === undefined ? [] : [[ItemProcessor.StartAt, 'each item'] as const]),
       ...Branches.map(({ StartAt }, index) => [StartAt, `Branches[${index}]`] as const),
@@ -71,8 +69,10 @@ export class TransitionRecorder {
         return;
       case 'StateRetried': {
         const { name } = event.state;
-        const index = indexOf(this.#states.get(name)?.Retry, event.retry.retrier);
-        this.#take(name, `Retry[${index}] ${this.#lastError.get(name) ?? ''}`, 1);
+        const { retrier } = event.retry;
+        const index = indexOf(this.#states.get(name)?.Retry, retrier);
+        const error = retrier.ErrorEquals.includes(ANY_ERROR) ? ANY_ERROR : (this.#lastError.get(name) ?? '');
+        this.#take(name, `Retry[${index}] ${error}`, 1);
         return;
       }
       case 'StateCaught': {

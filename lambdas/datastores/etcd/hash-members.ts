@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../domain/errors.ts';
 import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
-import { connectMember, type Reach } from './reach-member.ts';
+import { withMember, type Reach } from './reach-member.ts';
 
 /** What one member says its keyspace hashes to, or why it could not be asked. */
 export type MemberHash =
@@ -14,12 +14,7 @@ export async function hashMembers(workload: EtcdWorkload, revision: number, reac
 
 async function hashMember(workload: EtcdWorkload, pod: string, revision: number, reach: Reach): Promise<MemberHash> {
   try {
-    const client = await connectMember(workload, pod, reach);
-    try {
-      return { pod, ...(await client.hashKV(revision)) };
-    } finally {
-      await client.close();
-    }
+    return { pod, ...(await withMember(workload, pod, reach, (client) => client.hashKV(revision))) };
   } catch (error) {
     reach.signal.throwIfAborted();
     if (!(error instanceof LifeboatError)) throw error;

@@ -49,3 +49,14 @@ export async function* liveKeys(
     });
   }
 }
+
+/**
+ * Whether any key that is there was written after a revision. By pages: etcd would apply a bound of revisions of its own only
+ * after it has read the values of the whole range.
+ */
+export async function wasWrittenAfter(client: Pick<EtcdClient, 'range'>, revision: number): Promise<boolean> {
+  for await (const { keys } of liveKeys(client)) {
+    if (keys.some(({ modRevision }) => modRevision > revision)) return true;
+  }
+  return false;
+}

@@ -19,8 +19,30 @@ export async function connectMember(
   return EtcdClient.connect(openSocket, tls, { member: pod, signal });
 }
 
-/** The same to the first member that lets us in; each of them passes on what only the leader may do. The first one's error when none does. */
-export async function connectAnyMember(workload: EtcdWorkload, reach: Reach): Promise<EtcdClient> {
+/** Works with a client to one member, which is closed whatever happens. */
+export async function withMember<T>(
+  workload: EtcdWorkload,
+  pod: string,
+  reach: Reach,
+  work: (client: EtcdClient) => Promise<T>,
+): Promise<T> {
+  return await thenClose(await connectMember(workload, pod, reach), work);
+}
+
+/**
+ * The same with the first member that lets us in; each of them passes on what only the leader may do. The first one's error
+ * when none does.
+ */
+export async function withAnyMember<T>(
+  workload: EtcdWorkload,
+  reach: Reach,
+  work: (client: EtcdClient) => Promise<T>,
+): Promise<T> {
+  return await thenClose(await connectAnyMember(workload, reach), work);
+}
+
+/** A client to the first member that lets us in. The caller closes it. */
+async function connectAnyMember(workload: EtcdWorkload, reach: Reach): Promise<EtcdClient> {
   let failure: unknown;
   for (const { pod } of workload.members) {
     try {
@@ -32,4 +54,12 @@ export async function connectAnyMember(workload: EtcdWorkload, reach: Reach): Pr
     }
   }
   throw failure;
+}
+
+async function thenClose<T>(client: EtcdClient, work: (client: EtcdClient) => Promise<T>): Promise<T> {
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
 }

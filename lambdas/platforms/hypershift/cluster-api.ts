@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import type { MissingObject } from '../platform.ts';
 
 export const CLUSTER_API_GROUP = 'cluster.x-k8s.io';
 /** The kinds of Cluster API that are captured, and what RBAC calls them. */
@@ -29,7 +30,7 @@ interface InfrastructureReference {
 export async function captureClusterApiObjects(
   api: KubeApi,
   namespace: string,
-  missing: string[],
+  missing: MissingObject[],
 ): Promise<KubernetesObject[]> {
   const apiVersion = await api.preferredVersion(CLUSTER_API_GROUP);
   if (apiVersion === undefined) return [];
@@ -51,8 +52,9 @@ export async function captureClusterApiObjects(
         version === undefined
           ? undefined
           : await api.get({ apiVersion: version, kind: reference.kind, namespace, name: reference.name });
-      if (found === undefined)
-        missing.push(`${reference.kind} ${namespace}/${reference.name} (infrastructure of ${by})`);
+      if (found === undefined) {
+        missing.push({ object: `${reference.kind} ${namespace}/${reference.name}`, why: `infrastructure of ${by}` });
+      }
       return found;
     }),
   );

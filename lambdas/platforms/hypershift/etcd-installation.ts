@@ -4,13 +4,12 @@ import { NotFoundError, RestoreRefusedError, UnsupportedError } from '../../doma
 import type { EtcdInstallation, EtcdMemberVolume } from '../../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import { isReady } from '../../kube/pod-readiness.ts';
 import { parseStorageQuantity } from '../storage-quantity.ts';
 import { CLIENT_PORT, type DeclaredEtcd } from './etcd.ts';
+import { mountsOf, type MountedObject } from './mounted-objects.ts';
 
 const PEER_PORT = 2380;
-/** The scheduler's choice for a claim whose volume is made for the first pod that uses it. */
-const SELECTED_NODE = 'volume.kubernetes.io/selected-node';
-const HOST_NAME_LABEL = 'kubernetes.io/hostname';
 
 const containerSchema = z.object({
   image: z.string(),
@@ -32,10 +31,31 @@ const containerSchema = z.object({
 });
 type Container = z.infer<typeof containerSchema>;
 
+const claimTemplateSchema = z.object({
+  metadata: z.object({
+    name: z.string(),
+    labels: z.record(z.string(), z.string()).optional(),
+    annotations: z.record(z.string(), z.string()).optional(),
+  }),
+  spec: z.looseObject({ resources: z.object({ requests: z.object({ storage: z.string() }) }) }),
+});
+type ClaimTemplate = z.infer<typeof claimTemplateSchema>;
+
+const affinitySchema = z
+  .object({
+    podAntiAffinity: z
+      .object({
+        requiredDuringSchedulingIgnoredDuringExecution: z.array(z.object({ topologyKey: z.string() })).default([]),
+      })
+      .optional(),
+  })
+  .optional();
+
 const statefulSetSchema = z.object({
   spec: z.object({
     replicas: z.int().default(1),
     serviceName: z.string(),
+    selector: z.object({ matchLabels: z.record(z.string(), z.string()).optional() }).optional(),
     template: z.object({
       spec: z.object({
         containers: z.array(containerSchema),
@@ -43,51 +63,30 @@ const statefulSetSchema = z.object({
         securityContext: z.unknown().optional(),
         tolerations: z.array(z.unknown()).optional(),
         priorityClassName: z.string().optional(),
+        nodeSelector: z.record(z.string(), z.string()).optional(),
+        affinity: affinitySchema,
       }),
     }),
-    volumeClaimTemplates: z.array(z.object({ metadata: z.object({ name: z.string() }) })).default([]),
+    volumeClaimTemplates: z.array(claimTemplateSchema).default([]),
   }),
 });
-type StatefulSet = z.infer<typeof statefulSetSchema>;
 
 const claimSchema = z.object({
-  spec: z.object({
-    volumeName: z.string().optional(),
-    resources: z.object({ requests: z.object({ storage: z.string() }) }),
-  }),
-  status: z.object({ capacity: z.object({ storage: z.string() }).optional() }).optional(),
-});
-
-const volumeSchema = z.object({
-  spec: z.object({
-    nodeAffinity: z
-      .object({
-        required: z
-          .object({
-            nodeSelectorTerms: z.array(
-              z.object({
-                matchExpressions: z
-                  .array(z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).default([]) }))
-                  .default([]),
-              }),
-            ),
-          })
-          .optional(),
-      })
-      .optional(),
-  }),
+  spec: z.object({ resources: z.object({ requests: z.object({ storage: z.string() }) }) }),
+  status: z.object({ phase: z.string().optional(), capacity: z.object({ storage: z.string() }).optional() }).optional(),
 });
 
 /** An etcd as it is installed, and what a person should know of it. No installation: its data is on no volume. */
 export interface DescribedInstallation {
   readonly installation: EtcdInstallation | undefined;
+  readonly mounts: readonly MountedObject[];
   readonly warnings: readonly string[];
 }
 
 /**
  * Reads how an etcd is installed from its StatefulSet, claims and `pods`, those of its namespace; it may stand at zero.
- * NotFoundError without the StatefulSet, RestoreRefusedError when a member's volume is not to be had, UnsupportedError for
- * a StatefulSet of another form.
+ * NotFoundError without the StatefulSet, RestoreRefusedError when a member's claim is neither there nor gone,
+ * UnsupportedError for a StatefulSet of another form.
  */
 export async function describeInstallation(
   api: KubeApi,
@@ -96,25 +95,31 @@ export async function describeInstallation(
   pods: readonly KubernetesObject[],
 ): Promise<DescribedInstallation> {
   const { datastore, statefulSet } = etcd;
-  const { spec } = await readStatefulSet(api, namespace, statefulSet);
+  const object = await readStatefulSet(api, namespace, statefulSet);
+  const { spec } = parseAs(statefulSetSchema, object);
+  const mounts = mountsOf(object);
   const data = findData(spec.template.spec.containers, `StatefulSet ${namespace}/${statefulSet}`);
-  const claimTemplate = spec.volumeClaimTemplates.find(({ metadata }) => metadata.name === data.volume)?.metadata.name;
+  const claimTemplate = spec.volumeClaimTemplates.find(({ metadata }) => metadata.name === data.volume);
   if (claimTemplate === undefined) {
     const lost = `The data of etcd ${datastore} (StatefulSet ${statefulSet}) is on no volume: it is left as it is.`;
-    return { installation: undefined, warnings: [lost] };
+    return { installation: undefined, mounts, warnings: [lost] };
   }
   const members = Array.from({ length: etcd.members }, async (_, index) => {
     const pod = `${statefulSet}-${index}`;
-    const place = { pod, namespace, claim: `${claimTemplate}-${pod}` };
+    const claim = `${claimTemplate.metadata.name}-${pod}`;
     const peerUrl = `https://${pod}.${spec.serviceName}.${namespace}.svc:${PEER_PORT}`;
-    return await describeMember(api, { ...place, peerUrl }, pods);
+    const whenLost = claimFrom(claimTemplate, namespace, claim, spec.selector?.matchLabels ?? {});
+    return await describeMember(api, namespace, { pod, claim, peerUrl }, whenLost, pods);
   });
-  const { imagePullSecrets, securityContext, tolerations, priorityClassName } = spec.template.spec;
+  const { imagePullSecrets, securityContext, tolerations, priorityClassName, nodeSelector, affinity } =
+    spec.template.spec;
+  const apart = affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   const { image, imagePullPolicy, securityContext: containerSecurityContext } = data.container;
   const installation = {
     datastore,
     namespace,
     statefulSet,
+    replicas: spec.replicas,
     clientPort: CLIENT_PORT,
     mountPath: data.mountPath,
     dataDirectory: data.directory,
@@ -127,21 +132,22 @@ export async function describeInstallation(
       containerSecurityContext,
       tolerations,
       priorityClassName,
+      nodeSelector,
+      spreadOver: apart.map(({ topologyKey }) => topologyKey),
     },
   };
   const differs = spec.replicas !== 0 && spec.replicas !== etcd.members;
   const scaled = `StatefulSet ${statefulSet} has ${spec.replicas} replicas, but etcd ${datastore} is declared with ${etcd.members} members.`;
-  return { installation, warnings: differs ? [scaled] : [] };
+  return { installation, mounts, warnings: differs ? [scaled] : [] };
 }
 
-async function readStatefulSet(api: KubeApi, namespace: string, name: string): Promise<StatefulSet> {
+async function readStatefulSet(api: KubeApi, namespace: string, name: string): Promise<KubernetesObject> {
   const object = await api.get({ apiVersion: 'apps/v1', kind: 'StatefulSet', namespace, name });
-  if (object === undefined) {
-    throw new NotFoundError(`there is no StatefulSet ${name} in namespace ${namespace}`, {
-      remedy: 'Take a pause away, if there is one: the operator makes it again, on the volumes that are there.',
-    });
-  }
-  return parseAs(statefulSetSchema, object);
+  if (object !== undefined) return object;
+  throw new NotFoundError(`there is no StatefulSet ${name} in namespace ${namespace}`, {
+    remedy:
+      'The operator makes it again, on the volumes that are there, as soon as there is no pause. If the Secrets of the namespace are gone too, create those of the recovery point first: it would sign with new ones.',
+  });
 }
 
 interface DataPlace {
@@ -179,50 +185,58 @@ function dataDirectoryOf({ command, args, env }: Container): string | undefined 
   return flag ?? env.find(({ name }) => name === 'ETCD_DATA_DIR')?.value;
 }
 
-interface MemberPlace extends Pick<EtcdMemberVolume, 'pod' | 'peerUrl' | 'claim'> {
-  readonly namespace: string;
-}
+type MemberPlace = Pick<EtcdMemberVolume, 'pod' | 'peerUrl' | 'claim'>;
 
 async function describeMember(
   api: KubeApi,
-  { namespace, pod, peerUrl, claim }: MemberPlace,
+  namespace: string,
+  place: MemberPlace,
+  whenLost: KubernetesObject & Pick<ClaimTemplate, 'spec'>,
   pods: readonly KubernetesObject[],
 ): Promise<EtcdMemberVolume> {
+  const { pod, claim } = place;
   const object = await api.get({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: claim });
+  const member = { ...place, ...describePod(pods.find(({ metadata }) => metadata.name === pod)) };
   if (object === undefined) {
-    throw new RestoreRefusedError(`${pod} has no volume: there is no PersistentVolumeClaim ${claim} in ${namespace}`, {
-      remedy: `Start ${pod} once, e.g. by taking a pause away: its StatefulSet makes the claim. Then restore.`,
-    });
-  }
-  if (object.metadata.deletionTimestamp !== undefined) {
-    throw new RestoreRefusedError(`PersistentVolumeClaim ${claim} in ${namespace} is being deleted`, {
-      remedy: `It goes as soon as ${pod} ends, and the data with it: take a backup, and let the volume be made anew first.`,
-    });
+    const { storage } = whenLost.spec.resources.requests;
+    return { ...member, capacityBytes: parseStorageQuantity(storage), lostClaim: whenLost };
   }
   const { spec, status } = parseAs(claimSchema, object);
-  const capacity = status?.capacity?.storage ?? spec.resources.requests.storage;
-  const scheduled = pods.find(({ metadata }) => metadata.name === pod)?.['spec'] as { nodeName?: string } | undefined;
-  const node =
-    scheduled?.nodeName ?? (await nodeOfVolume(api, spec.volumeName)) ?? object.metadata.annotations?.[SELECTED_NODE];
-  if (node === undefined) {
-    throw new RestoreRefusedError(`no node is known for PersistentVolumeClaim ${claim} in ${namespace}`, {
-      remedy: `Start ${pod} once, so that it is scheduled, then restore.`,
+  if (object.metadata.deletionTimestamp !== undefined) {
+    throw new RestoreRefusedError(`PersistentVolumeClaim ${claim} in ${namespace} is being deleted`, {
+      remedy: `It goes as soon as ${pod} ends, and the data with it. Take a backup if etcd serves, then end ${pod}; restore when the claim is gone or made anew.`,
     });
   }
-  return { pod, peerUrl, claim, capacityBytes: parseStorageQuantity(capacity), node };
+  if (status?.phase === 'Lost') {
+    throw new RestoreRefusedError(`PersistentVolumeClaim ${claim} in ${namespace} has lost its volume`, {
+      remedy: 'Its data are gone. Delete the claim, then restore: it is made anew.',
+    });
+  }
+  const capacity = status?.capacity?.storage ?? spec.resources.requests.storage;
+  return { ...member, capacityBytes: parseStorageQuantity(capacity), lostClaim: null };
 }
 
-/** The node that a local volume is bound to; undefined for one that may be attached elsewhere. */
-async function nodeOfVolume(api: KubeApi, name: string | undefined): Promise<string | undefined> {
-  if (name === undefined || name === '') return undefined;
-  const object = await api.get({ apiVersion: 'v1', kind: 'PersistentVolume', name });
-  if (object === undefined) return undefined;
-  const { nodeAffinity } = parseAs(volumeSchema, object).spec;
-  const nodes = (nodeAffinity?.required?.nodeSelectorTerms ?? [])
-    .flatMap(({ matchExpressions }) => matchExpressions)
-    .filter(({ key, operator }) => key === HOST_NAME_LABEL && operator === 'In')
-    .flatMap(({ values }) => values);
-  return nodes.length === 1 ? nodes[0] : undefined;
+function describePod(pod: KubernetesObject | undefined): Pick<EtcdMemberVolume, 'node' | 'podState'> {
+  // One that goes away may do so for ever, on a node that does not answer; its volume is not bound to that.
+  if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return { node: null, podState: 'none' };
+  const { nodeName } = pod['spec'] as { nodeName?: string };
+  return { node: nodeName ?? null, podState: isReady(pod) ? 'ready' : 'not-ready' };
+}
+
+/** What the StatefulSet's controller makes for a member (getPersistentVolumeClaims in stateful_set_utils.go). */
+function claimFrom(
+  { metadata, spec }: ClaimTemplate,
+  namespace: string,
+  name: string,
+  matchLabels: Readonly<Record<string, string>>,
+): KubernetesObject & Pick<ClaimTemplate, 'spec'> {
+  const { labels, annotations } = metadata;
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { namespace, name, labels: { ...labels, ...matchLabels }, ...(annotations && { annotations }) },
+    spec,
+  };
 }
 
 function parseAs<T>(schema: z.ZodType<T>, object: KubernetesObject): T {

@@ -9,8 +9,8 @@ import {
   parseHostedCluster,
   stateOf,
 } from './hosted-cluster.ts';
-import { captureIdentity } from './identity.ts';
-import { pauseHostedCluster } from './pause.ts';
+import { captureIdentity, encryptionKeysOf, findIdentity } from './identity.ts';
+import { markRestored, pauseHostedCluster } from './pause.ts';
 import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
 import { describeRestoreTarget } from './restore-target.ts';
 
@@ -43,9 +43,12 @@ export const hypershift: Platform = {
   },
 
   captureIdentity,
+  findIdentity,
+  encryptionKeysOf,
 
   restoreTarget: describeRestoreTarget,
   etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)),
   hostedApi: describeHostedApi,
   setPause: pauseHostedCluster,
+  markRestored,
 };

@@ -5,6 +5,7 @@ import type { KubeApi } from '../../kube/kube-api.ts';
 import { captureClusterApiObjects } from './cluster-api.ts';
 import { controlPlaneNamespace, getHostedCluster, listNodePools, parseHostedCluster } from './hosted-cluster.ts';
 import { findReferences, type ObjectReference } from './references.ts';
+import type { FoundIdentity, MissingObject } from '../platform.ts';
 
 /**
  * Created once and reused while they exist: without them workers are locked out, tokens become void, or a new etcd
@@ -30,16 +31,29 @@ const OPTIONAL_PKI = [
   'kas-secret-encryption-config',
 ];
 
-/** The identity of a control plane: custom resources, all they refer to, PKI, and Cluster API objects when there are any. */
+/** The identity of a control plane; IdentityIncompleteError names all that is missing of it. */
 export async function captureIdentity(api: KubeApi, name: ControlPlaneName): Promise<KubernetesObject[]> {
+  const { objects, missing } = await findIdentity(api, name);
+  if (missing.length === 0) return [...objects];
+  const described = missing.map(({ object, why }) => `${object} (${why})`).sort();
+  throw new IdentityIncompleteError(
+    `${formatControlPlaneName(name)} can't be restored without what is missing: ${described.join('; ')}`,
+    { remedy: 'Create the objects or remove the references to them, then take the backup again.' },
+  );
+}
+
+/** Custom resources, all they refer to, PKI, and Cluster API objects when there are any, as far as they are there. */
+export async function findIdentity(api: KubeApi, name: ControlPlaneName): Promise<FoundIdentity> {
   const hostedCluster = await getHostedCluster(api, name);
   const nodePools = await listNodePools(api, name);
   const namespace = controlPlaneNamespace(name);
 
-  const missing: string[] = [];
+  const missing: MissingObject[] = [];
   const fetch = async (kind: ObjectReference['kind'], objectNamespace: string, objectName: string, why?: string) => {
     const found = await api.get({ apiVersion: 'v1', kind, namespace: objectNamespace, name: objectName });
-    if (found === undefined && why !== undefined) missing.push(`${kind} ${objectNamespace}/${objectName} (${why})`);
+    if (found === undefined && why !== undefined) {
+      missing.push({ object: `${kind} ${objectNamespace}/${objectName}`, why });
+    }
     return found;
   };
 
@@ -51,13 +65,22 @@ export async function captureIdentity(api: KubeApi, name: ControlPlaneName): Pro
     ...OPTIONAL_PKI.map((secret) => fetch('Secret', namespace, secret)),
   ]);
   const clusterApiObjects = await captureClusterApiObjects(api, namespace, missing);
-  if (missing.length > 0) {
-    throw new IdentityIncompleteError(
-      `${formatControlPlaneName(name)} can't be restored without what is missing: ${missing.sort().join('; ')}`,
-      { remedy: 'Create the objects or remove the references to them, then take the backup again.' },
-    );
-  }
-  return [hostedCluster, ...nodePools, ...objects.filter((object) => object !== undefined), ...clusterApiObjects];
+  const found = objects.filter((object) => object !== undefined);
+  return { objects: [hostedCluster, ...nodePools, ...found, ...clusterApiObjects], missing };
+}
+
+/** Names of the Secrets of an identity that values in the datastore are encrypted with, those of a rotation included. */
+export function encryptionKeysOf(identity: readonly KubernetesObject[]): string[] {
+  return identity
+    .filter(({ kind }) => kind === 'HostedCluster')
+    .flatMap((object) => {
+      const { metadata, spec, status } = parseHostedCluster(object);
+      const keys = [
+        ...findReferences(spec.secretEncryption, 'spec.secretEncryption'),
+        ...findReferences(status?.secretEncryption, 'status.secretEncryption'),
+      ];
+      return keys.map(({ kind, name }) => `${kind} ${metadata.namespace}/${name}`);
+    });
 }
 
 function referencesOf(object: KubernetesObject): ObjectReference[] {

@@ -4,6 +4,7 @@ import { GateError } from '../../domain/errors.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { controlPlaneNamespace, referenceTo } from './hosted-cluster.ts';
 
+const RESTORED_ANNOTATION = 'hypershift.openshift.io/restored-from-backup';
 const TIMEOUT_MILLISECONDS = 60_000;
 const INTERVAL_MILLISECONDS = 250;
 
@@ -33,6 +34,14 @@ export async function pauseHostedCluster(
     }
     await delay(INTERVAL_MILLISECONDS);
   }
+}
+
+/**
+ * Says by an annotation that the data are from a backup: HyperShift then repairs what hangs on volumes of before, and takes it away
+ * again (openshift/hypershift #6195, #7851).
+ */
+export async function markRestored(api: KubeApi, name: ControlPlaneName): Promise<void> {
+  await api.merge(referenceTo(name), { metadata: { annotations: { [RESTORED_ANNOTATION]: '' } } });
 }
 
 /**

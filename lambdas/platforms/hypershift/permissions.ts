@@ -18,7 +18,7 @@ export const BACKUP_PERMISSIONS: readonly PolicyRule[] = [
 /** What a restore in place needs by itself, its safety snapshot included. */
 export const RESTORE_PERMISSIONS: readonly PolicyRule[] = [
   ...BACKUP_PERMISSIONS,
-  // Pausing and un-pausing.
+  // Pausing and un-pausing, and the mark of a restored one.
   { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedclusters'], verbs: ['patch'] },
   // Whether the pause has reached the control-plane-operator.
   { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedcontrolplanes'], verbs: ['get'] },
@@ -29,6 +29,8 @@ export const RESTORE_PERMISSIONS: readonly PolicyRule[] = [
   { apiGroups: [''], resources: ['pods'], verbs: ['get', 'create', 'delete'] },
   // A WebSocket, as for pods/portforward: the snapshot goes to a helper pod's standard input.
   { apiGroups: [''], resources: ['pods/attach'], verbs: ['get', 'create'] },
-  // Size and place of the volumes; the data is swapped inside them.
-  { apiGroups: [''], resources: ['persistentvolumeclaims', 'persistentvolumes'], verbs: ['get'] },
+  // Size of the volumes; those that are gone are made again.
+  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', 'create'] },
+  // Those of the recovery point that are gone; none that is there is changed.
+  { apiGroups: [''], resources: ['secrets', 'configmaps'], verbs: ['create'] },
 ];

@@ -1,24 +1,34 @@
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
 import { RestoreRefusedError, UnsupportedError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
-import type { RestoreTarget, Workload } from '../../domain/restore-target.ts';
+import type { RestoreTarget, Writer } from '../../domain/restore-target.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { declaredEtcds } from './etcd.ts';
 import { describeInstallation } from './etcd-installation.ts';
+import { findLacking, mountsOf, type MountedObject } from './mounted-objects.ts';
 import {
   completedVersion,
   controlPlaneNamespace,
-  getHostedCluster,
   listNodePools,
   parseHostedCluster,
+  referenceTo,
 } from './hosted-cluster.ts';
 
 /** Every Deployment that holds etcd's client certificate to write with; platforms without OpenShift have only the first. */
 const WRITERS = ['kube-apiserver', 'openshift-apiserver', 'openshift-oauth-apiserver'];
 
-/** What a restore in place works on. RestoreRefusedError when the control plane is being deleted or a volume is not to be had. */
+/**
+ * What a restore in place works on. RestoreRefusedError when the HostedCluster is gone or being deleted, or a volume is neither
+ * there nor gone.
+ */
 export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName): Promise<RestoreTarget> {
-  const object = await getHostedCluster(api, name);
+  const object = await api.get(referenceTo(name));
+  if (object === undefined) {
+    throw new RestoreRefusedError(`there is no HostedCluster ${formatControlPlaneName(name)} to restore in place`, {
+      remedy:
+        'If it was deleted, create it from the identity in the recovery point, Secrets first and paused, then restore with --accept-other-uid: statemachines/restore-control-plane/README.md says how. "lifeboat discover" shows what there is.',
+    });
+  }
   const hostedCluster = parseHostedCluster(object);
   if (object.metadata.deletionTimestamp !== undefined) {
     throw new RestoreRefusedError(`HostedCluster ${formatControlPlaneName(name)} is being deleted`, {
@@ -32,6 +42,7 @@ export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName
     Promise.all(WRITERS.map((writer) => describeWriter(api, namespace, writer))),
     listNodePools(api, name),
   ]);
+  const mounts = [...etcds, ...writers].flatMap((workload) => workload.mounts);
   const datastores = etcds.flatMap(({ installation }) => installation ?? []);
   if (datastores.length === 0) {
     throw new UnsupportedError(`no etcd of ${formatControlPlaneName(name)} has a volume`, {
@@ -43,6 +54,7 @@ export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName
     version: completedVersion(hostedCluster),
     datastores,
     writers: writers.flatMap(({ workload }) => workload ?? []),
+    lacking: await findLacking(api, namespace, mounts),
     pausedUntil: hostedCluster.spec.pausedUntil ?? null,
     warnings: [
       'A pause does not hold back the deletion of the HostedCluster, which ends its workers: nobody may delete it meanwhile.',
@@ -54,20 +66,25 @@ export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName
 }
 
 interface DescribedWriter {
-  readonly workload?: Workload;
+  readonly workload?: Writer;
+  readonly mounts: readonly MountedObject[];
   readonly warning?: string;
 }
 
 async function describeWriter(api: KubeApi, namespace: string, name: string): Promise<DescribedWriter> {
   const kind = 'Deployment';
   const object = await api.get({ apiVersion: 'apps/v1', kind, namespace, name });
-  if (object === undefined) return {};
+  if (object === undefined) return { mounts: [] };
   const { replicas = 1 } = object['spec'] as { replicas?: number };
-  if (replicas > 0) return { workload: { kind, namespace, name, replicas } };
+  const { readyReplicas = 0 } = (object['status'] ?? {}) as { readyReplicas?: number };
+  const workload = { kind, namespace, name, replicas, foundReplicas: replicas, foundReady: readyReplicas } as const;
+  const mounts = mountsOf(object);
+  if (replicas > 0) return { workload, mounts };
   // The operator's own number depends on more than the HostedCluster shows (topology, zones), and the end of the pause
   // brings it; one is enough for the checks before.
   return {
-    workload: { kind, namespace, name, replicas: 1 },
+    workload: { ...workload, replicas: 1 },
+    mounts,
     warning: `Deployment ${name} is at zero replicas: it is brought to 1, and the operator sets its own number after the pause.`,
   };
 }

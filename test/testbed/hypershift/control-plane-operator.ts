@@ -84,7 +84,8 @@ export async function reconcileHostedControlPlane(
 
   const { etcdVersion: version } = parseRelease(owner.spec.release.image);
   const context = { owner, namespace, holdings, pki };
-  await reconcileEtcd(api, context, { names: etcdNames(), members: memberCount(owner), version });
+  const restoreSnapshotUrls = owner.spec.etcd?.managed?.storage.restoreSnapshotURL;
+  await reconcileEtcd(api, context, { names: etcdNames(), members: memberCount(owner), version, restoreSnapshotUrls });
   const shards = owner.spec.etcd?.managed?.shards ?? [];
   for (const shard of shards) {
     const members = shard.replicas ?? memberCount(owner);

@@ -1,6 +1,7 @@
 import { ETCD_IMAGES } from '../images.ts';
 import type { KubeApi } from './api.ts';
 import { converge, ownedMetadata, type Holdings } from './converge.ts';
+import { etcdInit } from './etcd-init.ts';
 import type { Pki } from './pki.ts';
 import { podTemplate } from './pod-template.ts';
 import type { EtcdVersion } from '../etcd.ts';
@@ -23,6 +24,7 @@ interface EtcdPlan {
   readonly names: EtcdNames;
   readonly members: number;
   readonly version: EtcdVersion;
+  readonly restoreSnapshotUrls?: readonly string[] | undefined;
 }
 
 function service(
@@ -90,9 +92,12 @@ function statefulSet(
 ): StatefulSetObject {
   const { names, members } = plan;
   const storage = owner.spec.etcd?.managed?.storage.persistentVolume;
+  const image = ETCD_IMAGES[plan.version];
+  const [restoreUrl] = plan.restoreSnapshotUrls ?? [];
   const template = podTemplate({
     component: names.statefulSet,
-    image: ETCD_IMAGES[plan.version],
+    image,
+    ...(restoreUrl === undefined ? {} : { init: etcdInit(image, restoreUrl) }),
     command: etcdCommand(plan, namespace),
     mounts: {
       secrets: {

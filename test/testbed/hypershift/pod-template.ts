@@ -20,6 +20,10 @@ export interface PodPlan {
   readonly command: readonly string[];
   readonly mounts: Mounts;
   readonly extraVolumeMounts?: readonly VolumeMount[];
+  readonly init?: {
+    readonly containers: NonNullable<NonNullable<PodTemplate['spec']>['initContainers']>;
+    readonly volume: Volume;
+  };
   readonly ports?: Readonly<Record<string, number>>;
   readonly probe: ProbePlan;
   readonly configHash: string;
@@ -57,7 +61,8 @@ export function podTemplate(plan: PodPlan): PodTemplate {
       enableServiceLinks: false,
       // Shorter than the real ones have: a namespace's deletion waits in steps of half the longest of its pods.
       terminationGracePeriodSeconds: 10,
-      volumes: mountedVolumes,
+      volumes: [...mountedVolumes, ...(plan.init === undefined ? [] : [plan.init.volume])],
+      ...(plan.init === undefined ? {} : { initContainers: plan.init.containers }),
       containers: [
         {
           name: plan.component,

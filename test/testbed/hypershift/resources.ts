@@ -62,7 +62,10 @@ interface ControlPlaneSpec {
   etcd?: {
     managementType: 'Managed' | 'Unmanaged';
     managed?: {
-      storage: { persistentVolume?: { size?: string; storageClassName?: string } };
+      storage: {
+        persistentVolume?: { size?: string; storageClassName?: string };
+        restoreSnapshotURL?: [string];
+      };
       shards?: { name: string; replicas?: number; resourcePrefixes?: string[] }[];
     };
   };

@@ -45,3 +45,18 @@ describe('a hook', () => {
     expect(configurationSchema.safeParse({ ...LEAST, hooks: [hook] }).error?.message).toMatch(expected);
   });
 });
+
+describe('pre-signed URLs for restores', () => {
+  const withStore = (store: string) =>
+    configurationSchema.safeParse({ ...LEAST, store, restore: { transfer: 'presigned-url' } });
+
+  it('may be used with a store in S3', () => {
+    expect(withStore('s3://bucket/prefix').success).toBe(true);
+  });
+
+  it('are refused with a directory, which has none', () => {
+    expect(withStore('./recovery-points').error?.issues).toMatchObject([
+      { path: ['restore', 'transfer'], message: expect.stringContaining('"attach"') },
+    ]);
+  });
+});

@@ -22,8 +22,14 @@ function rules(given: Partial<RetentionRules>): RetentionRules {
   return retentionRulesSchema.parse({ minimumVerified: 1, ...given });
 }
 
-function decide(points: readonly RetainedPoint[], given: Partial<RetentionRules>, now = NOW, deletionCap = 1000) {
-  return decideRetention(points, rules(given), { now, policy: 'nightly', deletionCap });
+function decide(
+  points: readonly RetainedPoint[],
+  given: Partial<RetentionRules>,
+  now = NOW,
+  deletionCap = 1000,
+  safetyGraceDays = 14,
+) {
+  return decideRetention(points, rules(given), { now, policy: 'nightly', deletionCap, safetyGraceDays });
 }
 
 function kept(points: readonly RetainedPoint[], given: Partial<RetentionRules>, now = NOW): string[] {
@@ -84,6 +90,16 @@ describe('retention', () => {
       'on-demand, kept for 30 days',
     ],
     ['safety and young', { reason: 'safety', takenAt: new Date(NOW.getTime() - 13 * DAY) }, 'safety, kept for 14 days'],
+    [
+      'safety, young and refused',
+      { reason: 'safety', verdict: 'refused', takenAt: new Date(NOW.getTime() - 13 * DAY) },
+      'safety, kept for 14 days',
+    ],
+    [
+      'safety, of a restore that has not ended',
+      { reason: 'safety', unendedOperation: 'restore-1' },
+      'safety, and restore-1 has not ended',
+    ],
     ['final', { reason: 'final' }, 'final, deleted by hand only'],
     ['imported', { reason: 'imported' }, 'imported, deleted by hand only'],
     ['refused a day ago', { verdict: 'refused', takenAt: new Date(NOW.getTime() - DAY) }, 'refused, to be looked at'],
@@ -112,6 +128,19 @@ describe('retention', () => {
       id: 'a',
       action: 'delete',
       reasons: [expect.stringMatching(/^refused/)],
+    });
+  });
+
+  it.each(['verified', 'stored', 'refused'] as const)('deletes a %s safety point after its grace time', (verdict) => {
+    const points = [
+      point('a', '2026-11-05T11:00:00Z', { reason: 'safety', policy: null, verdict }),
+      point('b', '2026-11-20T00:00:00Z'),
+    ];
+    expect(decide(points, { last: 5 })[1]).toMatchObject({ id: 'a', action: 'delete' });
+    expect(decide(points, { last: 5 }, NOW, 1000, 16)[1]).toMatchObject({
+      id: 'a',
+      action: 'keep',
+      reasons: ['safety, kept for 16 days'],
     });
   });
 
@@ -165,6 +194,7 @@ const arbitraryPoints = fc
         until: new Date(NOW.getTime() + DAY),
         legalHold: false,
       }),
+      unendedOperation: fc.constantFrom(undefined, undefined, undefined, 'restore-1'),
     }),
     { maxLength: 60 },
   )
@@ -273,6 +303,42 @@ describe('retention, whatever the points and rules', () => {
         ({ pinned, lock, policy }) => pinned || lock !== undefined || policy === 'weekly',
       );
       expect(untouchable.filter(({ id }) => !ids.has(id))).toEqual([]);
+    });
+  });
+
+  it('deletes no safety point in its grace time, nor one whose operation has not ended', () => {
+    const days = fc.integer({ min: 1, max: 400 });
+    check(fc.tuple(arbitraryPoints, arbitraryRules, days), ([points, given, safetyGraceDays]) => {
+      const doomed = new Set(
+        decide(points, given, NOW, 1000, safetyGraceDays)
+          .filter(({ action }) => action !== 'keep')
+          .map(({ id }) => id),
+      );
+      const protectedOnes = points.filter(
+        ({ reason, takenAt, unendedOperation }) =>
+          reason === 'safety' &&
+          (unendedOperation !== undefined || takenAt.getTime() > NOW.getTime() - safetyGraceDays * DAY),
+      );
+      expect(protectedOnes.filter(({ id }) => doomed.has(id))).toEqual([]);
+    });
+  });
+
+  it('deletes every safety point in the end, unless something else than its reason keeps it', () => {
+    check(fc.tuple(arbitraryPoints, arbitraryRules), ([points, given]) => {
+      const muchLater = new Date(NOW.getTime() + 1000 * DAY);
+      const kept = decide(points, given, muchLater).filter(({ action }) => action === 'keep');
+      const safety = new Set(
+        points.flatMap(({ id, reason, unendedOperation }) =>
+          reason === 'safety' && unendedOperation === undefined ? [id] : [],
+        ),
+      );
+      const byReason = kept.filter(
+        ({ id, reasons }) => safety.has(id) && reasons.some((why) => why.includes('safety')),
+      );
+      expect(byReason).toEqual([]);
+      // A point that is kept as if it were of a schedule would take the place of one that is.
+      const byRule = /^(?:last|hourly|daily|weekly|monthly|yearly|within)/;
+      expect(kept.filter(({ id, reasons }) => safety.has(id) && reasons.some((why) => byRule.test(why)))).toEqual([]);
     });
   });
 

@@ -16,6 +16,7 @@ const plan: PreparationPlan = {
   clusterToken: OPERATION,
   bump: 1_234_567,
   etcdVersion: '3.6.5',
+  input: 'file',
 };
 const DIRECTORY = `/var/lib/lifeboat-${OPERATION}`;
 const ACTIONS = ['swap', 'back', 'clear'] as const;
@@ -190,6 +191,7 @@ describe('a preparation', () => {
       '30000032',
       plan.sha256,
       '320738',
+      'file',
     ]);
   });
 

@@ -29,7 +29,13 @@ describe('the revision bump of a restore', () => {
       4_500_000,
       /and 3600000 more cover what is written until it is stopped$/,
     ],
-    ['is the margin alone when the live etcd is behind the snapshot', { liveRevision: 7 }, SMALLEST, /is 0 revisions/],
+    ['is the margin alone when nothing was written since', { liveRevision: 5_000 }, SMALLEST, /is 0 revisions/],
+    [
+      'does not believe an etcd that is behind the snapshot: it was begun anew',
+      { liveRevision: 7 },
+      1_000_000_000,
+      /neither the live revision nor a write rate/,
+    ],
     [
       'is ten times what the recorded rate would have written, when nobody can be asked',
       { writesPerSecond: 12.3456 },

@@ -50,48 +50,64 @@ function statefulSet(options: EtcdOptions = {}): KubernetesObject {
       spec: {
         replicas,
         serviceName: name.replace('etcd', 'etcd-discovery'),
+        selector: { matchLabels: { app: name } },
         template: {
           spec: {
             containers: [METRICS, { ...BY_VARIABLE, ...container }],
             securityContext: { fsGroup: 1001, runAsUser: 1001 },
             tolerations: [{ key: 'hypershift.openshift.io/control-plane', operator: 'Exists' }],
             priorityClassName: 'hypershift-etcd',
+            affinity: {
+              podAntiAffinity: {
+                requiredDuringSchedulingIgnoredDuringExecution: [
+                  { topologyKey: 'topology.kubernetes.io/zone', labelSelector: { matchLabels: { app: name } } },
+                  { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: { app: name } } },
+                ],
+              },
+            },
           },
         },
-        volumeClaimTemplates: claimTemplates.map((template) => ({ metadata: { name: template } })),
+        volumeClaimTemplates: claimTemplates.map((template) => ({
+          metadata: { name: template, labels: { of: 'template' } },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '8Gi' } } },
+        })),
       },
     },
   );
 }
 
-interface ClaimOptions {
-  readonly annotations?: Record<string, string>;
-  readonly deletionTimestamp?: string;
-  readonly volumeName?: string;
-}
-
-function claim(name: string, { volumeName, ...metadata }: ClaimOptions = {}): KubernetesObject {
+function claim(name: string, metadata: { deletionTimestamp?: string } = {}, phase = 'Bound'): KubernetesObject {
   return inNamespace(
     'v1',
     'PersistentVolumeClaim',
     { name, ...metadata },
     {
-      spec: { volumeName, resources: { requests: { storage: '8Gi' } } },
-      status: { capacity: { storage: '10Gi' } },
+      spec: { resources: { requests: { storage: '8Gi' } } },
+      status: { phase, capacity: { storage: '10Gi' } },
     },
   );
 }
 
-const selected = (node: string) => ({ annotations: { 'volume.kubernetes.io/selected-node': node } });
 const podOn = (name: string, nodeName?: string) => inNamespace('v1', 'Pod', { name }, { spec: { nodeName } });
-const deployment = (name: string, replicas: number) =>
-  inNamespace('apps/v1', 'Deployment', { name }, { spec: { replicas } });
+const podGoingAway = inNamespace(
+  'v1',
+  'Pod',
+  { name: 'etcd-0', deletionTimestamp: '2026-01-01T00:00:00Z' },
+  { spec: { nodeName: 'node-gone' } },
+);
+const deployment = (name: string, replicas: number, readyReplicas = replicas) =>
+  inNamespace(
+    'apps/v1',
+    'Deployment',
+    { name },
+    { spec: { replicas, template: { spec: {} } }, status: { readyReplicas } },
+  );
 
 const highlyAvailable = [
   hostedCluster(),
   statefulSet(),
   ...[0, 1, 2].flatMap((index) => [claim(`data-etcd-${index}`), podOn(`etcd-${index}`, `node-${index}`)]),
-  deployment('kube-apiserver', 3),
+  deployment('kube-apiserver', 3, 2),
   deployment('openshift-apiserver', 2),
 ];
 const single = [hostedCluster({ controllerAvailabilityPolicy: 'SingleReplica' })];
@@ -100,9 +116,9 @@ const targetOf = (objects: readonly KubernetesObject[]) => hypershift.restoreTar
 /** The etcd of a control plane of one member. */
 const installationOf = async (...objects: readonly KubernetesObject[]) =>
   (await targetOf([...single, ...objects])).datastores[0];
-const nodeOf = async (...objects: readonly KubernetesObject[]) => {
+const memberOf = async (...objects: readonly KubernetesObject[]) => {
   const { members = [] } = (await installationOf(statefulSet({ replicas: 0 }), ...objects)) ?? {};
-  return members[0]?.node;
+  return members[0];
 };
 
 describe('what a restore in place works on', () => {
@@ -113,6 +129,7 @@ describe('what a restore in place works on', () => {
         datastore: 'main',
         namespace: NAMESPACE,
         statefulSet: 'etcd',
+        replicas: 3,
         clientPort: 2379,
         mountPath: '/var/lib',
         dataDirectory: 'data',
@@ -122,6 +139,8 @@ describe('what a restore in place works on', () => {
           claim: `data-etcd-${index}`,
           capacityBytes: 10 * 1024 ** 3,
           node: `node-${index}`,
+          podState: 'not-ready',
+          lostClaim: null,
         })),
         pods: {
           image: 'quay.example/etcd@sha256:0123',
@@ -130,6 +149,7 @@ describe('what a restore in place works on', () => {
           containerSecurityContext: { readOnlyRootFilesystem: true },
           tolerations: [{ key: 'hypershift.openshift.io/control-plane', operator: 'Exists' }],
           priorityClassName: 'hypershift-etcd',
+          spreadOver: ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'],
         },
       },
     ]);
@@ -142,9 +162,10 @@ describe('what a restore in place works on', () => {
 
   it('has the writers there are, with their replicas', async () => {
     const { writers } = await targetOf(highlyAvailable);
+    const apiServer = { kind: 'Deployment', namespace: NAMESPACE };
     expect(writers).toEqual([
-      { kind: 'Deployment', namespace: NAMESPACE, name: 'kube-apiserver', replicas: 3 },
-      { kind: 'Deployment', namespace: NAMESPACE, name: 'openshift-apiserver', replicas: 2 },
+      { ...apiServer, name: 'kube-apiserver', replicas: 3, foundReplicas: 3, foundReady: 2 },
+      { ...apiServer, name: 'openshift-apiserver', replicas: 2, foundReplicas: 2, foundReady: 2 },
     ]);
   });
 
@@ -153,7 +174,7 @@ describe('what a restore in place works on', () => {
       ...highlyAvailable.filter(({ kind }) => kind !== 'Deployment'),
       deployment('kube-apiserver', 0),
     ]);
-    expect(writers.map(({ replicas }) => replicas)).toEqual([1]);
+    expect(writers).toMatchObject([{ replicas: 1, foundReplicas: 0, foundReady: 0 }]);
     expect(warnings).toContainEqual(expect.stringContaining('Deployment kube-apiserver is at zero'));
   });
 
@@ -167,11 +188,10 @@ describe('what a restore in place works on', () => {
     const { datastores, warnings } = await targetOf([
       hostedCluster(),
       statefulSet({ replicas: 0 }),
-      ...[0, 1, 2].map((index) => claim(`data-etcd-${index}`, selected('node-a'))),
+      ...[0, 1, 2].map((index) => claim(`data-etcd-${index}`)),
     ]);
-    expect(datastores[0]?.members.map(({ pod, node }) => `${pod} on ${node}`)).toEqual(
-      [0, 1, 2].map((index) => `etcd-${index} on node-a`),
-    );
+    expect(datastores[0]?.replicas).toBe(0);
+    expect(datastores[0]?.members.map(({ pod }) => pod)).toEqual(['etcd-0', 'etcd-1', 'etcd-2']);
     expect(warnings.join()).not.toContain('replicas');
   });
 
@@ -201,6 +221,14 @@ describe('what a restore in place works on', () => {
     ]);
   });
 
+  it('is refused when the HostedCluster is gone, with the way to make it again', async () => {
+    const [, ...others] = highlyAvailable;
+    await expect(targetOf(others)).rejects.toMatchObject({
+      name: 'RestoreRefusedError',
+      remedy: expect.stringContaining('--accept-other-uid'),
+    });
+  });
+
   it('is refused while the HostedCluster is being deleted', async () => {
     const [, ...others] = highlyAvailable;
     const deleted = hostedCluster({}, { deletionTimestamp: '2026-01-01T00:00:00Z' });
@@ -220,14 +248,14 @@ describe('shards', () => {
       controllerAvailabilityPolicy: 'SingleReplica',
       etcd: { managementType: 'Managed', managed: { shards } },
     });
-  const main = [statefulSet({ replicas: 1 }), claim('data-etcd-0', selected('node-a'))];
+  const main = [statefulSet({ replicas: 1 }), claim('data-etcd-0')];
 
   it('are datastores of their own, with their own number of members', async () => {
     const { datastores } = await targetOf([
       sharded({ name: 'events', replicas: 3 }),
       ...main,
       statefulSet({ name: 'etcd-events' }),
-      ...[0, 1, 2].map((index) => claim(`data-etcd-events-${index}`, selected('node-b'))),
+      ...[0, 1, 2].map((index) => claim(`data-etcd-events-${index}`)),
     ]);
     expect(datastores.map(({ datastore, members }) => [datastore, members.length])).toEqual([
       ['main', 1],
@@ -251,8 +279,6 @@ describe('shards', () => {
 });
 
 describe("where an etcd's data is", () => {
-  const onNode = (name: string) => claim(name, selected('node-a'));
-
   it.each([
     ['a flag', { command: ['etcd', '--data-dir=/var/lib/data'], env: [] }, 'data'],
     [
@@ -263,7 +289,7 @@ describe("where an etcd's data is", () => {
     ['a flag in quotes', { command: ['/bin/sh', '-c', 'etcd --data-dir "/var/lib/data"'], env: [] }, 'data'],
     ['a flag and its value apart', { command: ['etcd'], args: ['--data-dir', '/var/lib/a/b/'], env: [] }, 'a/b'],
   ])('is told by %s', async (_, container, dataDirectory) => {
-    const installation = await installationOf(statefulSet({ replicas: 1, container }), onNode('data-etcd-0'));
+    const installation = await installationOf(statefulSet({ replicas: 1, container }), claim('data-etcd-0'));
     expect(installation).toMatchObject({ mountPath: '/var/lib', dataDirectory });
   });
 
@@ -276,7 +302,7 @@ describe("where an etcd's data is", () => {
       ],
     };
     const etcd = statefulSet({ replicas: 1, container, claimTemplates: ['root', 'store', 'other'] });
-    const installation = await installationOf(etcd, onNode('store-etcd-0'));
+    const installation = await installationOf(etcd, claim('store-etcd-0'));
     expect(installation).toMatchObject({ mountPath: '/var/lib', members: [{ claim: 'store-etcd-0' }] });
   });
 
@@ -290,7 +316,7 @@ describe("where an etcd's data is", () => {
       /no room beside/,
     ],
   ])('is not supported where %s', async (_, container, message) => {
-    const target = installationOf(statefulSet({ replicas: 1, container }), onNode('data-etcd-0'));
+    const target = installationOf(statefulSet({ replicas: 1, container }), claim('data-etcd-0'));
     await expect(target).rejects.toThrow(UnsupportedError);
     await expect(target).rejects.toThrow(message);
   });
@@ -301,61 +327,55 @@ describe("where an etcd's data is", () => {
 });
 
 describe("a member's node", () => {
-  const localVolume = {
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name: 'pv-1' },
-    spec: {
-      nodeAffinity: {
-        required: {
-          nodeSelectorTerms: [
-            { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node-local'] }] },
-          ],
-        },
-      },
-    },
-  };
-  const zonalVolume = {
-    ...localVolume,
-    spec: {
-      nodeAffinity: {
-        required: {
-          nodeSelectorTerms: [
-            { matchExpressions: [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['eu-central-1a'] }] },
-          ],
-        },
-      },
-    },
-  };
-  const selectedAndBound = claim('data-etcd-0', { ...selected('node-selected'), volumeName: 'pv-1' });
+  const bound = claim('data-etcd-0');
 
-  it('is that of its pod, whatever the claim says', async () => {
-    expect(await nodeOf(selectedAndBound, localVolume, podOn('etcd-0', 'node-pod'))).toBe('node-pod');
-  });
-
-  it('is the one that a local volume is bound to while no pod is scheduled', async () => {
-    expect(await nodeOf(selectedAndBound, localVolume, podOn('etcd-0'))).toBe('node-local');
-  });
-
-  it('is the one that was selected for the claim where the volume may be anywhere in a zone', async () => {
-    expect(await nodeOf(selectedAndBound, zonalVolume)).toBe('node-selected');
-  });
-
-  it('is asked for when nothing tells it', async () => {
-    await expect(nodeOf(claim('data-etcd-0'))).rejects.toMatchObject({
-      name: 'RestoreRefusedError',
-      remedy: expect.stringContaining('Start etcd-0 once'),
+  it('is that of its pod', async () => {
+    expect(await memberOf(bound, podOn('etcd-0', 'node-pod'))).toMatchObject({
+      node: 'node-pod',
+      podState: 'not-ready',
     });
+    const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+    const ready = { ...podOn('etcd-0', 'node-pod'), status };
+    expect(await memberOf(bound, ready)).toMatchObject({ node: 'node-pod', podState: 'ready' });
+  });
+
+  it.each([
+    ['it has no pod', []],
+    ['its pod goes away, perhaps for ever', [podGoingAway]],
+  ])('is any where %s', async (_, pods) => {
+    expect(await memberOf(bound, ...pods)).toMatchObject({ node: null, podState: 'none' });
+  });
+
+  it('is any where its pod is not scheduled', async () => {
+    expect(await memberOf(bound, podOn('etcd-0'))).toMatchObject({ node: null, podState: 'not-ready' });
   });
 });
 
 describe("a member's claim", () => {
-  it('is asked for when it is not there', async () => {
-    await expect(nodeOf()).rejects.toThrow(/no PersistentVolumeClaim data-etcd-0 in clusters-prod/);
+  it('is made as the StatefulSet makes it when it is gone', async () => {
+    expect(await memberOf()).toMatchObject({
+      claim: 'data-etcd-0',
+      capacityBytes: 8 * 1024 ** 3,
+      lostClaim: {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: { namespace: NAMESPACE, name: 'data-etcd-0', labels: { of: 'template', app: 'etcd' } },
+        spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '8Gi' } } },
+      },
+    });
+    expect(await memberOf(claim('data-etcd-0'))).toMatchObject({ lostClaim: null });
   });
 
-  it('is refused while it is being deleted, for it goes with its pod', async () => {
-    const deleted = claim('data-etcd-0', { ...selected('node-a'), deletionTimestamp: '2026-01-01T00:00:00Z' });
-    await expect(nodeOf(deleted)).rejects.toThrow(/is being deleted/);
+  it.each([
+    [
+      'being deleted, for it goes with its pod',
+      { deletionTimestamp: '2026-01-01T00:00:00Z' },
+      'Bound',
+      /is being deleted/,
+    ],
+    ['without its volume', {}, 'Lost', /has lost its volume/],
+  ])('is refused while it is %s', async (_, metadata, phase, message) => {
+    await expect(memberOf(claim('data-etcd-0', metadata, phase))).rejects.toThrow(RestoreRefusedError);
+    await expect(memberOf(claim('data-etcd-0', metadata, phase))).rejects.toThrow(message);
   });
 });

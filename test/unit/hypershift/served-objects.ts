@@ -27,7 +27,9 @@ export function inNamespace(
 
 /** An API that serves these objects to whoever reads them. */
 export function apiServing(objects: readonly KubernetesObject[]): KubeApi {
-  const api: Pick<KubeApi, 'get' | 'list'> = {
+  const api: Pick<KubeApi, 'get' | 'list' | 'preferredVersion'> = {
+    // Nothing but the groups of the objects that are given, which are of fixed versions.
+    preferredVersion: () => Promise.resolve(undefined),
     get: ({ apiVersion, kind, namespace, name }) =>
       Promise.resolve(
         objects.find(

@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import * as z from 'zod';
 import { prune } from '../../../bin/commands/prune.ts';
 import { EXIT } from '../../../bin/output/exit-codes.ts';
 import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
 import { controlPlaneLock } from '../../../lambdas/domain/operation.ts';
 import { retainedSchema } from '../../../lambdas/domain/policy-run.ts';
-import { recoveryPointPrefix } from '../../../lambdas/domain/recovery-point.ts';
+import { recoveryPointId, recoveryPointPrefix } from '../../../lambdas/domain/recovery-point.ts';
 import { retainScheduled } from '../../../lambdas/policy-runs/retain.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
@@ -20,7 +21,7 @@ const [A = '', B = '', C = '', D = ''] = [1, 2, 3, 4].map((day) => `2024010${day
 
 let directory: string;
 let store: DirectoryStore;
-let ports: Parameters<typeof retainScheduled>[1];
+let ports: Parameters<typeof prune>[0] & Parameters<typeof retainScheduled>[1];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-retain-'));
@@ -38,6 +39,7 @@ beforeEach(async () => {
       policies: { nightly: { schedule: '@daily', retention: { last: 2, minimumVerified: 1 } } },
     }),
     now: () => performance.now(),
+    random: Math.random,
     report: () => undefined,
     signal: new AbortController().signal,
   };
@@ -65,6 +67,45 @@ describe('retention in a run of a policy', () => {
     expect(await ids()).toEqual([B, C, D]);
     expect(await run()).toEqual({ kept: 3, deleted: 0, deferred: 0, leftovers });
     expect(await ids()).toEqual([B, C, D]);
+  });
+});
+
+describe('safety points', () => {
+  const OPERATION = 'restore-20240101t030000z-aaaa';
+  const recorded = z.strictObject({ kind: z.string() });
+  const safetyPoint = async (id: string, operation: string | null = OPERATION) =>
+    storePoint(store, id, { manifest: { reason: 'safety', policy: null, operation } });
+  const SAFETY = A.replace('aaaa', 'cccc');
+  const decisionOn = async (id: string) => {
+    const { json } = await prune(ports, 'nightly', { dryRun: false });
+    return (json as { decisions: { id: string }[] }).decisions.find((decision) => decision.id === id);
+  };
+
+  it('stay while their restore has no result, and go when it has one', async () => {
+    await safetyPoint(SAFETY);
+    await ports.journal.record(OPERATION, 'plan', recorded, { kind: 'restore' });
+    const reasons = [`safety, and ${OPERATION} has not ended`];
+    expect(await decisionOn(SAFETY)).toMatchObject({ action: 'keep', deleted: false, reasons });
+    await ports.journal.record(OPERATION, 'result', recorded, { kind: 'restore' });
+    expect(await decisionOn(SAFETY)).toMatchObject({ action: 'delete', deleted: true });
+    expect(await ids()).not.toContain(SAFETY);
+  });
+
+  it('go when nothing is left of the operation that took them', async () => {
+    await safetyPoint(SAFETY);
+    expect(await decisionOn(SAFETY)).toMatchObject({ action: 'delete', deleted: true });
+  });
+
+  it('stay for as long as the configuration says', async () => {
+    const takenAt = new Date(ports.clock().getTime() - 20 * 24 * 3_600_000);
+    const id = recoveryPointId(takenAt, Math.random);
+    await safetyPoint(id, null);
+    // The newest verified one stays anyway.
+    await storePoint(store, recoveryPointId(ports.clock(), Math.random));
+    const configuration = { ...ports.configuration, restore: { safetyGraceDays: 21 } };
+    const kept = await prune({ ...ports, configuration }, 'nightly', { dryRun: false });
+    expect(kept.text).toMatch(new RegExp(`${id} +keep .*safety, kept for 21 days`));
+    expect(await decisionOn(id)).toMatchObject({ action: 'delete', deleted: true });
   });
 });
 

@@ -52,6 +52,7 @@ const TARGET: RestoreTarget = {
   version: '4.20.1',
   datastores: [INSTALLATION],
   writers: [],
+  lacking: [],
   pausedUntil: null,
   warnings: [],
 };

@@ -26,6 +26,8 @@ export interface PreparationPlan extends HelperPlan {
   readonly bump: number;
   /** Of the etcd that runs now, e.g. `3.6.5`. */
   readonly etcdVersion: string;
+  /** What the pod takes from its standard input: the file itself, or a line with a URL of it. */
+  readonly input: 'file' | 'url';
 }
 
 export interface SwapPlan extends HelperPlan {
@@ -33,7 +35,7 @@ export interface SwapPlan extends HelperPlan {
   readonly action: 'swap' | 'back' | 'clear';
 }
 
-/** The container of a preparation that takes the snapshot from its standard input. */
+/** The container of a preparation that takes the snapshot, or its URL, from its standard input. */
 export const FETCH_CONTAINER = 'fetch';
 
 const HELPER_IMAGE = 'curlimages/curl:8.17.0';
@@ -66,8 +68,8 @@ export function preparationRoomBytes(sizeBytes: number): number {
 }
 
 /**
- * A pod that restores a snapshot beside the live data of a member: `fetch` takes the file from its standard input, etcd's own
- * program restores it, and the pod ends. UnsupportedError for an etcd whose program can't raise revisions.
+ * A pod that restores a snapshot beside the live data of a member: `fetch` takes the file or its URL from its standard
+ * input, etcd's own program restores it, and the pod ends. UnsupportedError for an etcd whose program can't raise revisions.
  */
 export function preparationPod(
   installation: EtcdInstallation,
@@ -80,6 +82,7 @@ export function preparationPod(
     String(plan.sizeBytes),
     plan.sha256,
     String(roomKiB),
+    plan.input,
   ]);
   const restore = {
     name: 'restore',
@@ -138,18 +141,26 @@ interface PodParts {
 }
 
 function helperPod(
-  { namespace, pods }: EtcdInstallation,
-  { pod, claim }: HelpedMember,
+  { namespace, pods, datastore }: EtcdInstallation,
+  { pod, claim, node }: HelpedMember,
   { operation }: HelperPlan,
   { step, activeDeadlineSeconds, affinity, containers }: PodParts,
 ): KubernetesObject {
+  const labels = {
+    'app.kubernetes.io/managed-by': 'lifeboat',
+    'lifeboat.io/operation': operation,
+    'lifeboat.io/datastore': datastore,
+  };
+  // A volume that is made for this pod must be where the member's own pod may be as well.
+  const apart = node === null ? pods.spreadOver : undefined;
+  const terms = (apart ?? []).map((topologyKey) => ({ topologyKey, labelSelector: { matchLabels: labels } }));
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       namespace,
       name: podName(operation, step, pod),
-      labels: { 'app.kubernetes.io/managed-by': 'lifeboat', 'lifeboat.io/operation': operation },
+      labels,
     },
     spec: {
       restartPolicy: 'Never',
@@ -159,7 +170,11 @@ function helperPod(
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       // By the scheduler, which looks at taints, room and where the volume can be; `nodeName` would pass it by.
-      affinity: { nodeAffinity: affinity },
+      affinity: {
+        nodeAffinity: affinity,
+        ...(terms.length === 0 ? {} : { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } }),
+      },
+      ...(pods.nodeSelector === undefined ? {} : { nodeSelector: pods.nodeSelector }),
       securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...(pods.securityContext ?? {}) },
       ...(pods.tolerations === undefined ? {} : { tolerations: pods.tolerations }),
       ...(pods.imagePullSecrets === undefined ? {} : { imagePullSecrets: pods.imagePullSecrets }),

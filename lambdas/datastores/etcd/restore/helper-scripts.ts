@@ -40,8 +40,23 @@ require_unused() {
 }
 `;
 
-/** Arguments: own directory, data directory, size in bytes, SHA-256, and KiB that must be free. Standard input: the file. */
+/**
+ * Arguments: own directory, data directory, size in bytes, SHA-256, KiB that must be free, and the kind of standard input: `file`,
+ * or `url` for a line with a URL of the file. No message may repeat it, for whoever has it can read the data.
+ */
 export const FETCH_SCRIPT = `${PRELUDE}
+download() {
+  if command -v curl > /dev/null; then
+    # Not as an argument, which shows in the node's list of processes; wget has no other way.
+    printf 'url = "%s"\\n' "$1" | curl --config - -fsS --connect-timeout 30 --speed-limit 1 --speed-time 60
+  else
+    wget -q -O - "$1"
+  fi
+}
+# What a program says up to the first question mark, from where on a URL is secret; then at most $2 bytes of the file.
+receive_from() {
+  { download "$1" 2>&3 | head -c "$2" > "$own/snapshot.db"; } 3>&1 | sed 's/[?].*//' | head -n 3
+}
 if is_aside || [ -e "$own/reverted" ]; then
   give_up ${refused} "$own was swapped already; it can't be prepared again"
 fi
@@ -51,10 +66,16 @@ if [ "$free" -lt "$5" ]; then
   give_up ${noRoom} "the volume has $free KiB free, $5 KiB are needed beside the live data"
 fi
 mkdir -p "$own"
-head -c "$3" > "$own/snapshot.db"
+failure=
+if [ "$6" = url ]; then
+  IFS= read -r url || true
+  failure=$(receive_from "$url" "$3")
+else
+  head -c "$3" > "$own/snapshot.db"
+fi
 received=$(wc -c < "$own/snapshot.db")
 if [ "$received" -ne "$3" ]; then
-  give_up ${wrongSnapshot} "$received of $3 bytes arrived, then the stream ended"
+  give_up ${wrongSnapshot} "$received of $3 bytes arrived, then the stream ended\${failure:+: $failure}"
 fi
 hash=$(sha256sum < "$own/snapshot.db")
 if [ "\${hash%% *}" != "$4" ]; then

@@ -39,8 +39,9 @@ export function revisionBump(facts: BumpFacts): RevisionBump {
 }
 
 function chooseBump({ snapshotRevision, liveRevision, writesPerSecond, ageSeconds }: BumpFacts): RevisionBump {
-  if (liveRevision !== undefined) {
-    const ahead = Math.max(0, liveRevision - snapshotRevision);
+  // An etcd that is behind the snapshot was begun anew since: what clients have seen before, it does not tell.
+  if (liveRevision !== undefined && liveRevision >= snapshotRevision) {
+    const ahead = liveRevision - snapshotRevision;
     const margin = Math.max(MARGIN, Math.ceil((writesPerSecond ?? 0) * MARGIN_SECONDS * RATE_FACTOR));
     return {
       bump: ahead + margin,

@@ -1,6 +1,6 @@
 import type { EtcdInstallation } from '../../../domain/etcd-installation.ts';
 import type { EtcdClientTls } from '../../../domain/etcd-workload.ts';
-import { connectAnyMember, type Reach } from '../reach-member.ts';
+import { withAnyMember, type Reach } from '../reach-member.ts';
 import type { EtcdClient } from '../wire/etcd-client.ts';
 import { workloadOf } from './workload.ts';
 
@@ -34,10 +34,9 @@ export async function removeStaleKeys(
   prefix: string,
   reach: Reach,
 ): Promise<StaleKeys> {
-  const client = await connectAnyMember(workloadOf(installation, tls), reach);
-  const count = async (path: string) =>
-    (await client.range({ ...below(`${prefix}/${path}`), keysOnly: true, limit: 1 })).count;
-  try {
+  return await withAnyMember(workloadOf(installation, tls), reach, async (client) => {
+    const count = async (path: string) =>
+      (await client.range({ ...below(`${prefix}/${path}`), keysOnly: true, limit: 1 })).count;
     const removed = {
       masterLeases: await removeBelow(client, `${prefix}/masterleases/`),
       systemLeases: await removeBelow(client, `${prefix}/leases/kube-system/`),
@@ -53,9 +52,7 @@ export async function removeStaleKeys(
           (await count('validatingwebhookconfigurations/')) + (await count('mutatingwebhookconfigurations/')),
       },
     };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 async function removeBelow(client: EtcdClient, prefix: string): Promise<string[]> {

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { COMBINATIONS, describeCombination } from '../faults/combinations.ts';
+import { FaultStage } from '../faults/stage.ts';
+import { randomNumbers } from '../suite/random.ts';
+import { seed } from '../suite/seed.ts';
+import { sharedBed } from './bed.ts';
+
+/** `npm run test:faults` tries all of them. */
+const SAMPLES = 12;
+
+const random = randomNumbers(seed);
+const sample = COMBINATIONS.map((combination) => ({ combination, order: random() }))
+  .sort((a, b) => a.order - b.order)
+  .slice(0, SAMPLES)
+  .map(({ combination }) => [describeCombination(combination), combination] as const);
+
+describe('a restore with a fault at one of its steps', () => {
+  let stage: FaultStage;
+
+  beforeAll(async () => {
+    const bed = await sharedBed();
+    stage = await FaultStage.create(bed, bed.clusters[0], 'sampled');
+  }, 300_000);
+  afterAll(async () => {
+    await stage.remove();
+  }, 180_000);
+
+  it.each(sample)(
+    'ends restored or exactly as before, with nothing left, after %s',
+    async (_, combination) => {
+      expect(await stage.try(combination)).toMatchObject({ combination, problem: null });
+    },
+    600_000,
+  );
+});

@@ -1,0 +1,61 @@
+/**
+ * `npm run test:faults`: every fault at every step of a restore, on the full bed, several control planes side by side. Prints
+ * a line a combination and the table; the exit code is 1 when one did not occur or did not end as it must.
+ */
+import { downBed, upBed } from '../testbed/bed.ts';
+import { installHyperShift } from '../testbed/hypershift/install.ts';
+import { createReport } from '../testbed/progress.ts';
+import { COMBINATIONS, describeCombination, FAULTS } from './combinations.ts';
+import { FaultStage, type Outcome } from './stage.ts';
+
+const INSTANCE = 'faults';
+/** Two cores carry so many restores at once. */
+const STAGES = 4;
+
+const report = createReport((line) => {
+  process.stdout.write(`${line}\n`);
+});
+const wanted = process.argv.slice(2).join(' ');
+const combinations = COMBINATIONS.filter((combination) => describeCombination(combination).includes(wanted));
+
+try {
+  await downBed(INSTANCE, report);
+  const bed = await upBed({ instance: INSTANCE, clusters: 1, report });
+  const [cluster] = bed.clusters;
+  await installHyperShift(cluster);
+  const stages = await Promise.all(
+    Array.from({ length: Math.min(STAGES, combinations.length) }, (_, index) =>
+      FaultStage.create(bed, cluster, `stage-${index}`),
+    ),
+  );
+  const outcomes: Outcome[] = [];
+  const queue = [...combinations];
+  await Promise.all(
+    stages.map(async (stage) => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const outcome = await stage.try(next);
+        outcomes.push(outcome);
+        report(
+          `${describeCombination(next)}: ${outcome.ending}${outcome.problem === null ? '' : ` — ${outcome.problem}`}`,
+        );
+      }
+      await stage.remove();
+    }),
+  );
+  printTable(outcomes);
+  const failed = outcomes.filter(({ problem }) => problem !== null).length + (combinations.length - outcomes.length);
+  process.stdout.write(`${outcomes.length - failed} passed, ${failed} failed\n`);
+  process.exitCode = failed > 0 || outcomes.length === 0 ? 1 : 0;
+} finally {
+  await downBed(INSTANCE, report);
+}
+
+/** A row a step, a column a fault. */
+function printTable(outcomes: readonly Outcome[]): void {
+  const rows = Map.groupBy(outcomes, ({ combination: { step, direction } }) => `${step} ${direction}`);
+  process.stdout.write(`| step | ${FAULTS.join(' | ')} |\n| --- | ${FAULTS.map(() => '---').join(' | ')} |\n`);
+  for (const [row, cells] of rows) {
+    const endings = FAULTS.map((fault) => cells.find(({ combination }) => combination.fault === fault)?.ending ?? '-');
+    process.stdout.write(`| ${row} | ${endings.join(' | ')} |\n`);
+  }
+}

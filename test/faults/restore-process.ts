@@ -1,0 +1,120 @@
+/**
+ * Runs or resumes a restore by the machine's file as the command line does, with a fault at one delivery of one step:
+ * `node restore-process.ts <control plane> <operation> <point> <fault as JSON>`. Prints the ending as one JSON document.
+ */
+import { RESTORE_STEPS } from '../../bin/commands/restore.ts';
+import { loadConfiguration } from '../../bin/local/configuration-file.ts';
+import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
+import { openPorts, type Ports } from '../../bin/local/ports.ts';
+import { CorruptSnapshotError, TunnelError } from '../../lambdas/domain/errors.ts';
+import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import type { Combination } from './combinations.ts';
+
+const PAUSE_MILLISECONDS = 300;
+/** A step that runs out of time has begun by then, and most are not done. */
+const CUT_MILLISECONDS = 400;
+
+const [controlPlane = '', operation = '', point = '', planned = 'null'] = process.argv.slice(2);
+const combination = JSON.parse(planned) as Combination | null;
+let isDue = combination !== null;
+
+const ports = await openPorts(
+  loadConfiguration(undefined, process.cwd()),
+  () => undefined,
+  new AbortController().signal,
+);
+const readResult = () => ports.journal.read(operation, 'result', restoreResultSchema);
+let error: unknown;
+try {
+  // As `--resume`: what has a result is not begun again.
+  if ((await readResult()) === undefined) {
+    await runMachine<Ports>(
+      loadMachine('restore-control-plane'),
+      { operation, controlPlane, point },
+      faulty(RESTORE_STEPS),
+      (_, signal) => ({ ...ports, signal }),
+      { pauseMilliseconds: PAUSE_MILLISECONDS },
+    );
+  }
+} catch (failure) {
+  error = failure;
+}
+const result = await readResult();
+ports.close();
+process.stdout.write(
+  `${JSON.stringify({ occurred: combination === null || !isDue, result: result ?? null, error: error instanceof Error ? `${error.name}: ${error.message}` : null })}\n`,
+);
+process.exit(0);
+
+function faulty(steps: Steps<Ports>): Steps<Ports> {
+  return Object.fromEntries(
+    Object.entries(steps).map(([name, step]) => [
+      name,
+      {
+        run: async (event: unknown, stepPorts: Ports) => {
+          if (isForcedBack(name, event)) throw new CorruptSnapshotError('made up, so that there is a way back');
+          if (!isMeant(name, event)) return await step.run(event, stepPorts);
+          return await deliver((cut) =>
+            step.run(
+              event,
+              cut === undefined ? stepPorts : { ...stepPorts, signal: AbortSignal.any([stepPorts.signal, cut]) },
+            ),
+          );
+        },
+      },
+    ]),
+  );
+}
+
+/** A fault on the way back needs a way back: the last step before the commit fails. */
+function isForcedBack(name: string, event: unknown): boolean {
+  return combination?.direction === 'back' && name === 'StartControlPlane' && directionOf(event) === 'forward';
+}
+
+function isMeant(name: string, event: unknown): boolean {
+  return isDue && name === combination?.step && (directionOf(event) ?? 'forward') === combination.direction;
+}
+
+function directionOf(event: unknown): string | undefined {
+  return (event as { direction?: string }).direction;
+}
+
+async function deliver(run: (cut?: AbortSignal) => Promise<unknown>): Promise<unknown> {
+  isDue = false;
+  switch (combination?.fault) {
+    case 'passing error before':
+      throw new TunnelError('made up, before the effect');
+    case 'passing error after':
+      await untilDone(run);
+      throw new TunnelError('made up, after the effect');
+    case 'final error before':
+      throw new CorruptSnapshotError('made up, before the effect');
+    case 'final error after':
+      await untilDone(run);
+      throw new CorruptSnapshotError('made up, after the effect');
+    case 'timeout':
+      await run(AbortSignal.timeout(CUT_MILLISECONDS)).catch(() => undefined);
+      throw Object.assign(new Error('made up, in the middle'), { name: 'States.Timeout' });
+    case 'duplicate delivery':
+      await untilDone(run);
+      return await run();
+    case 'killed before':
+      process.kill(process.pid, 'SIGKILL');
+      return await run();
+    case 'killed after':
+      await untilDone(run);
+      process.kill(process.pid, 'SIGKILL');
+      return undefined;
+    default:
+      return await run();
+  }
+}
+
+/** The effect is there when the step says so; it may have to be asked more than once. */
+async function untilDone(run: () => Promise<unknown>): Promise<void> {
+  for (let calls = 0; calls < 100; calls += 1) {
+    const answer = (await run()) as { done?: boolean } | null;
+    if (answer?.done !== false) return;
+  }
+  throw new Error('a step does not become done');
+}

@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import { describePlan, describeResult } from '../../../bin/output/restore-text.ts';
+import type { EtcdMemberVolume } from '../../../lambdas/domain/etcd-installation.ts';
+import type { RestorePlan, RestoreResult } from '../../../lambdas/domain/restore.ts';
+import { installedEtcd, OPERATION } from '../etcd-restore/installed-etcd.ts';
+
+const RESTORE = {
+  operation: OPERATION,
+  controlPlane: 'mgmt-a/clusters/prod',
+  platform: 'hypershift',
+  point: '20260102T030405Z-a1b2',
+} as const;
+
+interface Broken {
+  readonly outages?: readonly string[];
+  readonly lostIdentity?: readonly string[];
+  readonly lostClaim?: EtcdMemberVolume['lostClaim'];
+}
+
+function planText({ outages = [], lostIdentity = [], lostClaim = null }: Broken): string[] {
+  const installation = installedEtcd(2);
+  const members = installation.members.map((member, index) => (index === 0 ? { ...member, lostClaim } : member));
+  const none = { comesBack: [], vanishes: [], reverted: [], leftOut: { comesBack: 0, vanishes: 0, reverted: 0 } };
+  const plan: RestorePlan = {
+    ...RESTORE,
+    kind: 'restore',
+    plannedAt: '2026-01-02T04:04:05.000Z',
+    pointTakenAt: '2026-01-02T03:04:05.000Z',
+    target: {
+      uid: 'uid',
+      version: '4.20.1',
+      datastores: [{ ...installation, members }],
+      writers: [],
+      lacking: [],
+      pausedUntil: null,
+      warnings: [],
+    },
+    datastores: [
+      {
+        datastore: 'main',
+        etcdVersion: '3.6.5',
+        outages: [...outages],
+        prefix: '/registry',
+        revision: 10,
+        sizeBytes: 100,
+        sha256: '0'.repeat(64),
+        clusterToken: OPERATION,
+        bump: 1_000_000,
+        bumpReason: 'few writes',
+        difference: { snapshotRevision: 10, liveRevision: null, resources: [], named: none },
+        sample: [],
+      },
+    ],
+    lostIdentity: [...lostIdentity],
+    apiAwaySeconds: 16,
+    warnings: [],
+  };
+  return describePlan(plan, new Date('2026-01-02T04:04:05Z')).split('\n');
+}
+
+describe('a plan', () => {
+  it('promises a safety recovery point where all members serve, and speaks of nothing that is made', () => {
+    const lines = planText({});
+    expect(lines).toContainEqual(expect.stringMatching(/^undo: {6}a safety recovery point is taken first/));
+    expect(lines.join()).not.toMatch(/out of service|made anew|kept:/);
+  });
+
+  it('says what is out of service, and where the data stay if nothing can hold them', () => {
+    const lines = planText({ outages: ['etcd-0 has no pod', 'etcd-1 knows no leader'] });
+    expect(lines).toContain('  out of service: etcd-0 has no pod');
+    expect(lines).toContain('  out of service: etcd-1 knows no leader');
+    expect(lines).toContainEqual(expect.stringContaining('only if a member can still give one'));
+    const places = `data-etcd-0: /var/lib/lifeboat-${OPERATION}, data-etcd-1: /var/lib/lifeboat-${OPERATION}`;
+    expect(lines).toContainEqual(expect.stringContaining(`stays there (${places})`));
+  });
+
+  it('says what is made anew, and promises nothing of a volume that is not there', () => {
+    const lostClaim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data-etcd-0' } };
+    const lostIdentity = ['Secret clusters-prod/root-ca'];
+    const lines = planText({ outages: ['etcd-0 has no pod'], lostIdentity, lostClaim });
+    expect(lines).toContain(
+      'made anew: Secret clusters-prod/root-ca, PersistentVolumeClaim clusters-prod/data-etcd-0 (empty)',
+    );
+    expect(lines.find((line) => line.startsWith('kept:'))).not.toContain('data-etcd-0');
+  });
+});
+
+describe('the result of a restore', () => {
+  it('says what was left on purpose', () => {
+    const result: RestoreResult = {
+      ...RESTORE,
+      outcome: 'restored',
+      failure: null,
+      failureOnTheWayBack: null,
+      finishedAt: '2026-01-02T04:05:05.000Z',
+      safetyPoint: null,
+      apiAwayMilliseconds: null,
+      phases: [],
+      stale: [],
+      left: ['what lay on data-etcd-0 before is still there'],
+      state: [],
+    };
+    const lines = describeResult(result).split('\n');
+    expect(lines).toContain('what lay on data-etcd-0 before is still there');
+    expect(lines.join()).not.toContain('to undo it');
+  });
+});
