@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
-import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { readRestorePlan } from '../../lambdas/restores/records.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatTable } from '../output/format.ts';
@@ -10,6 +10,10 @@ import type { CommandResult } from './result.ts';
 /** Runs of policies have plans of another kind. */
 const planKindSchema = z.looseObject({ kind: z.string().optional() });
 
+/** What a list needs, and no more: plans and results of other versions of Lifeboat are read as well. */
+const listedPlanSchema = restorePlanSchema.pick({ controlPlane: true, point: true, plannedAt: true });
+const listedResultSchema = restoreResultSchema.pick({ outcome: true });
+
 type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock'>;
 
 /** `lifeboat operations`: every restore, the newest last. */
@@ -17,10 +21,9 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
   const found = [];
   for (const operation of await ports.journal.operations()) {
     if (!(await isRestore(ports, operation))) continue;
-    const plan = await readRestorePlan(operation, ports);
-    const result = await ports.journal.read(operation, 'result', restoreResultSchema);
-    const { controlPlane, point, plannedAt } = plan;
-    found.push({ operation, controlPlane, point, plannedAt, outcome: result?.outcome ?? null });
+    const plan = await ports.journal.read(operation, 'plan', listedPlanSchema);
+    const result = await ports.journal.read(operation, 'result', listedResultSchema);
+    if (plan !== undefined) found.push({ operation, ...plan, outcome: result?.outcome ?? null });
   }
   const now = ports.clock();
   return {

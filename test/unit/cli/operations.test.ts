@@ -1,0 +1,42 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { operations } from '../../../bin/commands/operations.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-operations-'));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+it('lists restores whose plans another version of Lifeboat has written, and no runs of policies', async () => {
+  const store = new DirectoryStore(directory);
+  const journal = new Journal(store);
+  const plan = {
+    kind: 'restore',
+    controlPlane: 'mgmt-a/clusters/prod',
+    point: '20260102T030001Z-a1b2',
+    plannedAt: '2026-01-02T03:04:05.000Z',
+    unheardOf: {},
+  };
+  await journal.record('restore-1', 'plan', z.looseObject({}), plan);
+  await journal.record('restore-2', 'plan', z.looseObject({}), plan);
+  await journal.record('restore-2', 'result', z.looseObject({}), { outcome: 'restored', unheardOf: 1 });
+  await journal.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
+  const { json, text } = await operations({ store, journal, clock: () => new Date('2026-01-02T04:04:05Z') });
+  const { controlPlane, point, plannedAt } = plan;
+  expect(json).toEqual({
+    operations: [
+      { operation: 'restore-1', controlPlane, point, plannedAt, outcome: null },
+      { operation: 'restore-2', controlPlane, point, plannedAt, outcome: 'restored' },
+    ],
+  });
+  expect(text).toContain('not ended');
+});
