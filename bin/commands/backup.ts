@@ -15,15 +15,15 @@ import type { CommandResult } from './result.ts';
 export async function backup(ports: Ports, name: string): Promise<CommandResult> {
   const controlPlane = parseControlPlaneName(name);
   const cluster = await ports.connect(controlPlane.managementCluster);
-  const operation = operationName('backup', ports.clock(), ports.random);
-  const manifest = await withControlPlaneLock(
-    { operation, controlPlane: formatControlPlaneName(controlPlane), purpose: 'backup' },
-    ports,
-    ({ signal }) =>
-      takeRecoveryPoint(
-        { controlPlane, platform: platforms.hypershift, reason: 'on-demand', operation },
-        { ...ports, cluster, signal },
-      ),
+  const owner = {
+    operation: operationName('backup', ports.clock(), ports.random),
+    controlPlane: formatControlPlaneName(controlPlane),
+    purpose: 'backup',
+  } as const;
+  // The point names no operation: nobody but the function that hears of its manifest publishes that it was verified.
+  const request = { controlPlane, platform: platforms.hypershift, reason: 'on-demand' } as const;
+  const manifest = await withControlPlaneLock(owner, ports, ({ signal }) =>
+    takeRecoveryPoint(request, { ...ports, cluster, signal }),
   );
   const refused = manifest.proofs.filter(({ result }) => result === 'refused');
   const proofs = manifest.proofs.map(({ kind, result }) =>
