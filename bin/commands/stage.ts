@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { ConfigurationError, CorruptSnapshotError } from '../../lambdas/domain/errors.ts';
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
-import { recoveryPointId } from '../../lambdas/domain/recovery-point.ts';
+import { operationName } from '../../lambdas/domain/operation.ts';
 import { stagedKey, stagingPrefix } from '../../lambdas/domain/staging.ts';
 import {
   parseNewHostedCluster,
@@ -47,7 +47,7 @@ export async function stage(ports: Ports, controlPlane: string, options: StageOp
   const point = await choosePoint(name, chosenPoint(options), ports.catalogue);
   refuseUnproven(point);
   const datastore = chooseDatastore(point.manifest.datastores, options.datastore);
-  const operation = `stage-${recoveryPointId(ports.clock(), ports.random).toLowerCase()}`;
+  const operation = operationName('stage', ports.clock(), ports.random);
   const key = stagedKey(operation, datastore.name);
   const sign = async () => {
     const signed = await ports.store.presign(key, seconds);

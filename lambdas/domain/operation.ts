@@ -29,7 +29,11 @@ export function controlPlaneLock(controlPlane: string): string {
  * A name for an operation that a person starts: what it does, when, and four random characters. An owner that takes its lock
  * twice gets it twice, so two operations of one second need two names.
  */
-export function operationName(purpose: LockRequest['purpose'], startedAt: Date, random: () => number): string {
+export function operationName(
+  purpose: LockRequest['purpose'] | 'stage',
+  startedAt: Date,
+  random: () => number,
+): string {
   return `${purpose}-${recoveryPointId(startedAt, random).toLowerCase()}`;
 }
 

@@ -7,7 +7,7 @@ const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS;
 
 /** Time in which people may look at a point that is not verified, before it is deleted. */
 const GRACE_MILLISECONDS = 3 * DAY_MILLISECONDS;
-/** Points that no schedule took have a time of their own and use up no rule of one; `final` and `imported` have no end. */
+/** Of a point that a person asked for. Those that no schedule took use up no rule of one; `final` and `imported` have no end. */
 const ON_DEMAND_DAYS = 30;
 
 /** What keeps an object in the store from being deleted: a lock until a time, a legal hold, or both. */

@@ -13,7 +13,7 @@ import { keepPaused } from './fence.ts';
 import { runOnVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { readFenced, recordStale } from './records.ts';
-import { hasServed, standingOf } from './resumed.ts';
+import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
 import { scaleTo } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
@@ -37,11 +37,7 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
 export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   const standing = item.direction === 'back' ? undefined : await standingOf(item, ports);
   if (standing === 'serving') return { done: true };
-  if (standing === 'taking-back') {
-    throw new GateError(`restore ${item.operation} was being taken back when it was interrupted`, {
-      remedy: 'It goes on being taken back. To restore, begin a new operation.',
-    });
-  }
+  if (standing === 'taking-back') throw interruptedOnTheWayBack(item.operation, 'It goes on being taken back.');
   const restore = await openRestore(item, ports);
   await keepPaused(restore, ports);
   const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';

@@ -30,14 +30,19 @@ export async function standingOf({ operation }: DirectedRestore, { journal }: Re
   ]);
   const isTakenBack = wayBack.includes(true);
   if (isPutBack || isTidying || (isTakenBack && !isSwapBegun)) {
-    throw new GateError(`restore ${operation} was being taken back when it was interrupted`, {
-      remedy: 'The data of before are in place. To restore, begin a new operation.',
-    });
+    throw interruptedOnTheWayBack(operation, 'The data of before are in place.');
   }
   if (isTakenBack) return 'taking-back';
   if (isServing) return 'serving';
   if (isSwapBegun) return 'swapping';
   return isStopBegun ? 'stopping' : 'fencing';
+}
+
+/** What ends the way forward of a restore that was on its way back. */
+export function interruptedOnTheWayBack(operation: string, now: string): GateError {
+  return new GateError(`restore ${operation} was being taken back when it was interrupted`, {
+    remedy: `${now} To restore, begin a new operation.`,
+  });
 }
 
 /** Whether the restored control plane was up already: then a restore that is resumed ends nothing any more. */
