@@ -84,6 +84,8 @@ export interface Platform {
    * they know; null takes the pause away. Safe to repeat. GateError when they do not hear of it in time.
    */
   setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
+  /** The pause that the reconcilers know of, as `setPause` takes it; null without one. */
+  readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null>;
   /** Tells the platform that the data of a control plane are from a backup, for what it does after that. Safe to repeat. */
   markRestored(api: KubeApi, name: ControlPlaneName): Promise<void>;
 }

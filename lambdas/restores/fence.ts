@@ -12,8 +12,10 @@ import { recordFenced } from './records.ts';
 import { standingOf } from './resumed.ts';
 import { endWriter } from './workloads.ts';
 
-/** A pause that ends by itself, should nobody be left to take it away; every step that needs it sets it anew. */
+/** A pause that ends by itself, should nobody be left to take it away; every step that needs it looks after it. */
 const PAUSE_MILLISECONDS = 30 * 60 * 1000;
+/** No step is given more time than this: a pause that lasts longer is enough for it. */
+const NEEDED_MILLISECONDS = 20 * 60 * 1000;
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
@@ -79,12 +81,15 @@ function refuseOvertaken(datastores: readonly PlannedDatastore[], revisions: rea
   }
 }
 
-/** Sets the pause again, for as long as the next steps may need it. */
+/** Sets the pause again where it would end too soon; the API is away while its reconcilers are waited for. */
 export async function keepPaused(
   { platform, cluster, name }: OpenedRestore,
   { clock }: ClusterRunPorts,
 ): Promise<void> {
-  const until = new Date(clock().getTime() + PAUSE_MILLISECONDS);
+  const now = clock().getTime();
+  const present = await platform.readPause(cluster.api, name);
+  if (present === 'true' || (present !== null && Date.parse(present) > now + NEEDED_MILLISECONDS)) return;
+  const until = new Date(now + PAUSE_MILLISECONDS);
   await platform.setPause(cluster.api, name, until.toISOString().replace(/\.\d+Z$/, 'Z'));
 }
 

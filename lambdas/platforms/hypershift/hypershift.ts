@@ -10,7 +10,7 @@ import {
   stateOf,
 } from './hosted-cluster.ts';
 import { captureIdentity, encryptionKeysOf, findIdentity } from './identity.ts';
-import { markRestored, pauseHostedCluster } from './pause.ts';
+import { markRestored, pauseHostedCluster, readPause } from './pause.ts';
 import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
 import { describeRestoreTarget } from './restore-target.ts';
 
@@ -50,5 +50,6 @@ export const hypershift: Platform = {
   etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)),
   hostedApi: describeHostedApi,
   setPause: pauseHostedCluster,
+  readPause,
   markRestored,
 };

@@ -25,7 +25,9 @@ export async function pauseHostedCluster(
   // The end of a pause is shown by what comes back; an operator that can't copy it now must not fail whoever lets go.
   if (pausedUntil === null) return;
   const deadline = performance.now() + TIMEOUT_MILLISECONDS;
-  while (!(await isCopied(api, name, pausedUntil))) {
+  for (;;) {
+    const copy = await findCopy(api, name);
+    if (copy === undefined || copy.pausedUntil === pausedUntil) return;
     if (performance.now() > deadline) {
       throw new GateError(
         `the pause of ${formatControlPlaneName(name)} has not reached its HostedControlPlane in ${TIMEOUT_MILLISECONDS / 1000} s`,
@@ -44,13 +46,18 @@ export async function markRestored(api: KubeApi, name: ControlPlaneName): Promis
   await api.merge(referenceTo(name), { metadata: { annotations: { [RESTORED_ANNOTATION]: '' } } });
 }
 
+/** The pause as the HostedControlPlane has it; null without one, or without a HostedControlPlane. */
+export async function readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null> {
+  return (await findCopy(api, name))?.pausedUntil ?? null;
+}
+
 /**
  * HyperShift's operator copies the pause; until then the control-plane-operator, which knows only the copy, puts replicas
  * back. Without a HostedControlPlane there is nothing that it would do.
  */
-async function isCopied(api: KubeApi, name: ControlPlaneName, pausedUntil: string): Promise<boolean> {
+async function findCopy(api: KubeApi, name: ControlPlaneName): Promise<{ readonly pausedUntil?: string } | undefined> {
   const { apiVersion } = referenceTo(name);
   const namespace = controlPlaneNamespace(name);
   const object = await api.get({ apiVersion, kind: 'HostedControlPlane', namespace, name: name.name });
-  return object === undefined || (object['spec'] as { pausedUntil?: string }).pausedUntil === pausedUntil;
+  return object?.['spec'] as { pausedUntil?: string } | undefined;
 }

@@ -50,4 +50,10 @@ describe('a pause', () => {
     expect(patches).toEqual([{ spec: { pausedUntil: null } }]);
     expect(looks()).toBe(0);
   });
+
+  it('is read as the HostedControlPlane has it', async () => {
+    const { api } = copying(UNTIL, null, undefined);
+    const read = () => hypershift.readPause(api, CONTROL_PLANE);
+    expect([await read(), await read(), await read()]).toEqual([UNTIL, null, null]);
+  });
 });
