@@ -1,14 +1,18 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 
 /** What a restore leaves of itself on a management cluster: nothing, once it has ended. */
 export interface RestoreRemainders {
   /** Names of its helper pods. */
   readonly pods: readonly string[];
+  /** Its directories on etcd's volumes. */
+  readonly directories: readonly string[];
   /** The HostedCluster's `spec.pausedUntil`. */
   readonly pausedUntil: string | null;
 }
 
-export const NO_REMAINDERS: RestoreRemainders = { pods: [], pausedUntil: null };
+export const NO_REMAINDERS: RestoreRemainders = { pods: [], directories: [], pausedUntil: null };
 
 export async function restoreRemainders(hosted: HostedCluster): Promise<RestoreRemainders> {
   const { cluster, namespace, name, controlPlaneNamespace } = hosted;
@@ -19,7 +23,23 @@ export async function restoreRemainders(hosted: HostedCluster): Promise<RestoreR
     '--output=jsonpath={.spec.pausedUntil}',
   ]);
   return {
-    pods: pods.split(' ').filter((pod) => pod.startsWith('lifeboat-')),
+    pods: pods.split(' ').filter(isOurs),
+    directories: (await entriesOnVolumes(hosted)).filter(isOurs),
     pausedUntil: pausedUntil === '' ? null : pausedUntil,
   };
+}
+
+function isOurs(name: string): boolean {
+  return name.startsWith('lifeboat-');
+}
+
+/** What lies at the root of the volumes of a control plane, as this machine has them. */
+async function entriesOnVolumes({ cluster, controlPlaneNamespace }: HostedCluster): Promise<string[]> {
+  const named = '--output=jsonpath={.items[*].spec.volumeName}';
+  const volumes = await cluster.kubectl(['get', 'persistentvolumeclaims', '--namespace', controlPlaneNamespace, named]);
+  const entries = volumes.split(' ').map(async (volume) => {
+    const path = await cluster.kubectl(['get', 'persistentvolume', volume, '--output=jsonpath={.spec.hostPath.path}']);
+    return await readdir(join(cluster.stateDirectory, path));
+  });
+  return (await Promise.all(entries)).flat();
 }
