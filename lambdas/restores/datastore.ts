@@ -14,7 +14,7 @@ import { runOnVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { readFenced, recordStale } from './records.ts';
 import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
-import { scaleTo } from './workloads.ts';
+import { endWorkload, scaleTo, startInTurn } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
@@ -26,7 +26,7 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
   return await converge(item, { ...goal('stop-datastore', item), limitSeconds: 300, remedy }, ports, async () => {
     for (const { installation } of restore.datastores) {
-      const waitsFor = await scaleTo(restore.cluster.api, statefulSetOf(installation), 0);
+      const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
       if (waitsFor !== undefined) return waitsFor;
     }
     return undefined;
@@ -65,8 +65,7 @@ export async function startDatastore(item: DirectedRestore, ports: ClusterRunPor
         continue;
       }
       const waitsFor =
-        (await scaleTo(restore.cluster.api, workload, workload.replicas)) ??
-        (await membersWaitFor(item, datastore, restore, ports));
+        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
       if (waitsFor !== undefined) return waitsFor;
     }
     return undefined;

@@ -10,7 +10,7 @@ import { converge } from './converge.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordFenced } from './records.ts';
 import { standingOf } from './resumed.ts';
-import { endWriter } from './workloads.ts';
+import { endWorkload } from './workloads.ts';
 
 /** A pause that ends by itself, should nobody be left to take it away; every step that needs it looks after it. */
 const PAUSE_MILLISECONDS = 30 * 60 * 1000;
@@ -40,7 +40,7 @@ export async function fenceControlPlane(
   let before: string | undefined;
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
-      const waitsFor = await endWriter(restore.cluster.api, writer);
+      const waitsFor = await endWorkload(restore.cluster.api, writer);
       if (waitsFor !== undefined) return waitsFor;
     }
     if (standing === 'taking-back' || standing === 'swapping') return undefined;

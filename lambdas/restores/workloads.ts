@@ -11,13 +11,14 @@ interface WorkloadObject extends KubernetesObject {
 }
 
 /**
- * API servers that are told to end serve on for a minute and more, so that load balancers hear of it. Nobody is to be served
- * any more: what they were asked before is done or refused within this time.
+ * API servers that are told to end serve on for a minute and more, so that load balancers hear of it; an etcd that leads waits
+ * seven seconds for a follower to take over, although they all end. Nobody is to be served any more: what was asked before is
+ * done or refused within this time, and what etcd has acknowledged is on its disk.
  */
-const GRACE_SECONDS = 2;
+const GRACE_SECONDS = 1;
 
-/** Brings writers to zero without waiting for their own grace. Gives what it waits for; undefined when their pods are gone. */
-export async function endWriter(api: KubeApi, workload: Workload): Promise<string | undefined> {
+/** Brings a workload to zero without waiting for its own grace. Gives what it waits for; undefined when its pods are gone. */
+export async function endWorkload(api: KubeApi, workload: Workload): Promise<string | undefined> {
   // Before the scaling: a kubelet that has begun to stop a container with a long grace does not hear of a shorter one.
   for (const pod of await podsOf(api, workload.namespace, await readWorkload(api, workload))) {
     const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata as DeletionMetadata;
@@ -51,6 +52,20 @@ export async function scaleTo(api: KubeApi, workload: Workload, replicas: number
 }
 
 /**
+ * Brings a StatefulSet up, a pod as soon as the one before runs, whether or not that is ready. Members of etcd that start at once
+ * with the initial corruption check ask each other for a hash before any of them answers, and wait seven seconds for
+ * each other member (server/etcdserver/corrupt.go); one whose peer has no address yet asks in vain at once.
+ */
+export async function startInTurn(api: KubeApi, workload: Workload): Promise<string | undefined> {
+  const { namespace, name, replicas } = workload;
+  const object = await readWorkload(api, workload);
+  const running = (await podsOf(api, namespace, object)).filter(isRunning).length;
+  const next = Math.min(replicas, Math.max(object.spec.replicas ?? 1, running + 1));
+  const waitsFor = await scaleTo(api, workload, next);
+  return waitsFor ?? (next < replicas ? `${next} of ${replicas} pods of ${name} are started` : undefined);
+}
+
+/**
  * Starts pods again that ended because the API was away: kubelet would let them wait for up to five minutes before it tries.
  * Only such as somebody makes anew.
  */
@@ -60,6 +75,11 @@ export async function restartCrashed(api: KubeApi, namespace: string): Promise<v
     if (ownerReferences.length === 0 || !isCrashed(pod)) continue;
     await api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, uid === undefined ? {} : { uid });
   }
+}
+
+function isRunning(pod: KubernetesObject): boolean {
+  const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
+  return containerStatuses.length > 0 && containerStatuses.every(({ state }) => state?.running !== undefined);
 }
 
 function isCrashed(pod: KubernetesObject): boolean {
@@ -85,7 +105,9 @@ async function podsOf(api: KubeApi, namespace: string, { spec }: WorkloadObject)
 
 interface PodStatus {
   readonly phase?: string;
-  readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string } } }[];
+  readonly containerStatuses?: readonly {
+    readonly state?: { readonly running?: object; readonly waiting?: { readonly reason?: string } };
+  }[];
 }
 
 function isOver(pod: KubernetesObject): boolean {
