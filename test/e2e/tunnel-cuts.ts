@@ -32,16 +32,23 @@ const SHARE_OF_SNAPSHOT = 0.7;
 /** The very last bytes may not come, as no two backups are of exactly the same size. */
 const LAST_FRACTION = 0.98;
 
-/** Cuts at places that the seed decides, after one so late that an upload has begun for certain. */
+/**
+ * Cuts at places that the seed decides, after one so late that an upload has begun for certain, and one that a second try makes
+ * good.
+ */
 export function planCuts(count: number, seed: number): Cut[] {
   const random = randomNumbers(seed);
   const pick = <T>(values: readonly [T, ...T[]]): T => values[Math.floor(random() * values.length)] ?? values[0];
-  const others = Array.from({ length: count - 1 }, (): Cut => ({
+  const others = Array.from({ length: count - 2 }, (): Cut => ({
     phase: random() < SHARE_OF_SNAPSHOT ? 'snapshot' : pick(PHASES),
     fraction: random() * LAST_FRACTION,
     hits: pick(['one', 'all', 'every']),
   }));
-  return [{ phase: 'snapshot', fraction: LAST_FRACTION, hits: 'every' }, ...others];
+  return [
+    { phase: 'snapshot', fraction: LAST_FRACTION, hits: 'every' },
+    { phase: 'snapshot', fraction: random() * LAST_FRACTION, hits: 'one' },
+    ...others,
+  ];
 }
 
 /** Takes a backup without a cut, checks what it leaves, and gives what the API server sent. */
