@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
 import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { waitingName } from '../../lambdas/restores/converge.ts';
 import { readRestorePlan } from '../../lambdas/restores/records.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatTable } from '../output/format.ts';
@@ -14,6 +15,9 @@ const planKindSchema = z.looseObject({ kind: z.string().optional() });
 const listedPlanSchema = restorePlanSchema.pick({ controlPlane: true, point: true, plannedAt: true });
 const listedResultSchema = restoreResultSchema.pick({ outcome: true });
 
+/** Until this stands in the journal a restore has touched nothing, e.g. because another one has the lock. */
+const FIRST_TOUCH = waitingName('prepare-data');
+
 type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock'>;
 
 /** `lifeboat operations`: every restore, the newest last. */
@@ -23,7 +27,8 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
     if (!(await isRestore(ports, operation))) continue;
     const plan = await ports.journal.read(operation, 'plan', listedPlanSchema);
     const result = await ports.journal.read(operation, 'result', listedResultSchema);
-    if (plan !== undefined) found.push({ operation, ...plan, outcome: result?.outcome ?? null });
+    const begun = await ports.journal.has(operation, FIRST_TOUCH);
+    if (plan !== undefined) found.push({ operation, ...plan, begun, outcome: result?.outcome ?? null });
   }
   const now = ports.clock();
   return {
@@ -32,13 +37,13 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
       found.length === 0
         ? 'no operations'
         : formatTable(
-            ['OPERATION', 'CONTROL PLANE', 'POINT', 'BEGUN', 'OUTCOME'],
-            found.map(({ operation, controlPlane, point, plannedAt, outcome }) => [
+            ['OPERATION', 'CONTROL PLANE', 'POINT', 'PLANNED', 'OUTCOME'],
+            found.map(({ operation, controlPlane, point, plannedAt, begun, outcome }) => [
               operation,
               controlPlane,
               point,
               `${formatAge(new Date(plannedAt), now)} ago`,
-              outcome ?? 'not ended',
+              outcome ?? (begun ? 'not ended' : 'not begun'),
             ]),
           ),
   };
@@ -60,7 +65,8 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       ...documents.map(({ name, writtenAt }) => `${writtenAt.toISOString()}  ${name}`),
       '',
       result === null
-        ? `not ended; if nobody works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
+        ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : 'not begun, nothing was touched'}; ` +
+          `if nobody works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
         : describeResult(result),
     ].join('\n'),
   };

@@ -49,7 +49,8 @@ export async function runPolicy(ports: Ports, policy: string, options: RunOption
   }
   const result = await readResult();
   if (result === undefined) throw new Error(`run ${runId(input)} has ended without a result`);
-  return { json: result, text: describe(result), exitCode: result.status === 'succeeded' ? EXIT.done : EXIT.failed };
+  const isWhole = result.status === 'succeeded' && result.counts.skipped === 0;
+  return { json: result, text: describe(result), exitCode: isWhole ? EXIT.done : EXIT.failed };
 }
 
 /** Several control planes are worked on at once: each line says whose it is, and none tells of bytes. */

@@ -9,6 +9,18 @@ export interface RecordPorts {
   readonly journal: Journal;
 }
 
+/** The steps of which a restore records the times, in their order; between the first and the last the API is away. */
+export const TIMED_STEPS = [
+  'prepare-data',
+  'fence-control-plane',
+  'take-safety-point',
+  'stop-datastore',
+  'swap-data',
+  'start-datastore',
+  'start-control-plane',
+  'finish-restore',
+];
+
 const fencedSchema = z.strictObject({
   /** When the API servers were told to end. */
   at: z.iso.datetime(),

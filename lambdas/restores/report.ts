@@ -7,20 +7,20 @@ import {
 } from '../domain/restore.ts';
 import type { RunPorts } from '../operations/ports.ts';
 import { readReason } from '../operations/reason.ts';
-import { readApiBack, readFenced, readRestorePlan, readSafetyPoint, readStale, stepName } from './records.ts';
+import {
+  readApiBack,
+  readFenced,
+  readRestorePlan,
+  readSafetyPoint,
+  readStale,
+  TIMED_STEPS,
+  stepName,
+} from './records.ts';
 
-const THERE = [
-  'prepare-data',
-  'fence-control-plane',
-  'take-safety-point',
-  'stop-datastore',
-  'swap-data',
-  'start-datastore',
-  'start-control-plane',
-  'finish-restore',
-];
-/** The steps in the order in which a restore takes them, there and back; those that it has not taken are left out later. */
-const STEPS = (['forward', 'back'] as const).flatMap((direction) => THERE.map((step) => stepName(step, direction)));
+/** There and back; those that a restore has not taken are left out later. */
+const STEPS = (['forward', 'back'] as const).flatMap((direction) =>
+  TIMED_STEPS.map((step) => stepName(step, direction)),
+);
 
 /** Puts the result of a restore together and keeps it. Delivered twice, it gives what it recorded first. */
 export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<RestoreResult> {

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { TIMED_STEPS } from '../../lambdas/restores/records.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
@@ -44,15 +45,8 @@ interface Figures extends Layout {
   readonly phases: ReadonlyMap<string, number>;
 }
 
-/** While the API is away, in their order. */
-const PHASES = [
-  'fence-control-plane',
-  'take-safety-point',
-  'stop-datastore',
-  'swap-data',
-  'start-datastore',
-  'start-control-plane',
-];
+/** While the API is away. */
+const PHASES = TIMED_STEPS.slice(1, -1);
 
 const outputSchema = z.object({
   plan: z.object({ datastores: z.array(z.object({ sizeBytes: z.int() })) }),

@@ -149,6 +149,7 @@ describe('of two operations on one control plane', () => {
       expectRefused(await workspace.run(['backup', CONTROL_PLANE]), owner);
       expectRefused(await workspace.run(RESTORE), owner);
       const ran = await workspace.run(['run', 'nightly', '--slot', '2026-01-01T03:00:00Z', '--json']);
+      expect(ran.exitCode).toBe(1);
       const { counts, outcomes } = runResultSchema.parse(JSON.parse(ran.stdout));
       expect(counts).toEqual({ verified: 1, failed: 0, skipped: 1 });
       expect(outcomes).toEqual([

@@ -52,10 +52,13 @@ try {
 
 /** A row a step, a column a fault. */
 function printTable(outcomes: readonly Outcome[]): void {
-  const rows = Map.groupBy(outcomes, ({ combination: { step, direction } }) => `${step} ${direction}`);
+  const planned = Map.groupBy(combinations, ({ step, direction }) => `${step} ${direction}`);
   process.stdout.write(`| step | ${FAULTS.join(' | ')} |\n| --- | ${FAULTS.map(() => '---').join(' | ')} |\n`);
-  for (const [row, cells] of rows) {
-    const endings = FAULTS.map((fault) => cells.find(({ combination }) => combination.fault === fault)?.ending ?? '-');
+  for (const [row, cells] of planned) {
+    const endings = FAULTS.map((fault) => {
+      const cell = cells.find((combination) => combination.fault === fault);
+      return outcomes.find(({ combination }) => combination === cell)?.ending ?? '-';
+    });
     process.stdout.write(`| ${row} | ${endings.join(' | ')} |\n`);
   }
 }

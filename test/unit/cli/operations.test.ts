@@ -27,16 +27,20 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
     unheardOf: {},
   };
   await journal.record('restore-1', 'plan', z.looseObject({}), plan);
+  await journal.record('restore-1', 'steps/prepare-data-waiting', z.looseObject({}), {});
   await journal.record('restore-2', 'plan', z.looseObject({}), plan);
   await journal.record('restore-2', 'result', z.looseObject({}), { outcome: 'restored', unheardOf: 1 });
+  await journal.record('restore-3', 'plan', z.looseObject({}), plan);
   await journal.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
   const { json, text } = await operations({ store, journal, clock: () => new Date('2026-01-02T04:04:05Z') });
   const { controlPlane, point, plannedAt } = plan;
   expect(json).toEqual({
     operations: [
-      { operation: 'restore-1', controlPlane, point, plannedAt, outcome: null },
-      { operation: 'restore-2', controlPlane, point, plannedAt, outcome: 'restored' },
+      { operation: 'restore-1', controlPlane, point, plannedAt, begun: true, outcome: null },
+      { operation: 'restore-2', controlPlane, point, plannedAt, begun: false, outcome: 'restored' },
+      { operation: 'restore-3', controlPlane, point, plannedAt, begun: false, outcome: null },
     ],
   });
-  expect(text).toContain('not ended');
+  expect(text).toMatch(/^restore-1 .* not ended$/m);
+  expect(text).toMatch(/^restore-3 .* not begun$/m);
 });
