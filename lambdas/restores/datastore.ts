@@ -42,7 +42,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
   await keepPaused(restore, ports);
   const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';
   return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, () =>
-    runOnVolumes(restore, item.direction === 'forward' ? 'swap' : 'back', ports.configuration.restore?.helperImage),
+    runOnVolumes(restore, item.direction === 'forward' ? 'swap' : 'back', ports),
   );
 }
 

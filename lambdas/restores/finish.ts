@@ -35,7 +35,7 @@ export async function finishRestore(
   let isCleared = false;
   return await converge(item, goal, ports, async () => {
     if (!isCleared) {
-      const waitsFor = await runOnVolumes(cleared, 'clear', ports.configuration.restore?.helperImage);
+      const waitsFor = await runOnVolumes(cleared, 'clear', ports);
       if (waitsFor !== undefined) return waitsFor;
       isCleared = true;
     }

@@ -63,10 +63,10 @@ async function prepareMember(
   member: EtcdMemberVolume,
   feed: Feed,
   fed: Set<string>,
-  { signal, configuration }: ClusterRunPorts,
+  ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const { plan, installation } = feed.datastore;
-  const helperImage = configuration.restore?.helperImage;
+  const helperImage = ports.configuration.restore?.helperImage;
   const pod = preparationPod(installation, member, {
     operation,
     sizeBytes: plan.sizeBytes,
@@ -77,10 +77,10 @@ async function prepareMember(
     input: feed.input,
     ...(helperImage !== undefined && { helperImage }),
   });
-  return await followPod(cluster.api, pod, async (container) => {
+  return await followPod(cluster.api, pod, ports, async (container) => {
     const { namespace = '', name } = pod.metadata;
     if (container !== FETCH_CONTAINER || fed.has(name)) return;
-    const input = await cluster.attach({ namespace, pod: name, container }, { signal });
+    const input = await cluster.attach({ namespace, pod: name, container }, { signal: ports.signal });
     try {
       await feed.into(input, `prepare ${member.pod}`);
       fed.add(name);

@@ -67,6 +67,14 @@ export function podProgress(pod: KubernetesObject): PodProgress {
   return readFailure(status, containers) ?? readBlock(status, containers) ?? readStart(containers);
 }
 
+/** Whether any of its containers has run. */
+export function hasBegun(pod: KubernetesObject): boolean {
+  const { initContainerStatuses, containerStatuses } = statusSchema.parse(pod['status'] ?? {});
+  return [...initContainerStatuses, ...containerStatuses].some(
+    ({ state }) => state?.running !== undefined || state?.terminated !== undefined,
+  );
+}
+
 /** A container that ended badly counts before the pod's phase does: it is never started again, and the phase comes later. */
 function readFailure({ phase, ...status }: PodStatus, containers: readonly ContainerStatus[]): PodProgress | undefined {
   const ended = containers.find(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0);
