@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CoreV1Api, KubeConfig, makeInformer, type V1ConfigMap } from '@kubernetes/client-node';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { manifestSchema, type Manifest } from '../../lambdas/domain/recovery-point.ts';
 import { restoreResultSchema, type RestoreResult } from '../../lambdas/domain/restore.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { WRITE_VERBS, type AuditEntry } from '../testbed/audit-log.ts';
@@ -12,6 +11,7 @@ import { waitFor } from '../testbed/waiting.ts';
 import { directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
 import { spoilSample } from './spoiled-sample.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
+import { plantUnfitPoint, UNFIT_POINTS } from './unfit-points.ts';
 
 const NAMESPACE = 'restore';
 
@@ -23,11 +23,11 @@ beforeAll(async () => {
   [cluster] = bed.clusters;
 }, 120_000);
 
-/** What the account that restores has changed on the management cluster; a tunnel changes nothing. */
-async function writesSince(since: Date): Promise<AuditEntry[]> {
-  const entries = await cluster.auditEntries(enrolledUser('restore'), since);
-  expect(entries).not.toEqual([]);
-  return entries.filter(({ verb, resource }) => WRITE_VERBS.includes(verb) && resource !== 'pods/portforward');
+/** What the account that restores has asked of the management cluster, and what of it changes something; a tunnel does not. */
+async function requestsSince(since: Date): Promise<{ readonly all: AuditEntry[]; readonly writes: AuditEntry[] }> {
+  const all = await cluster.auditEntries(enrolledUser('restore'), since);
+  const writes = all.filter(({ verb, resource }) => WRITE_VERBS.includes(verb) && resource !== 'pods/portforward');
+  return { all, writes };
 }
 
 async function configMapNames(hosted: HostedCluster): Promise<string[]> {
@@ -49,6 +49,7 @@ describe.each([
   let hosted: HostedCluster;
   let workspace: Workspace;
   let controlPlane: string;
+  let manifest: Manifest;
 
   beforeAll(async () => {
     hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name, members, etcdVersion });
@@ -56,7 +57,7 @@ describe.each([
     workspace = await directoryWorkspace(bed, { purpose: 'restore' });
     await hosted.kubectl(['create', 'namespace', 'shop']);
     await hosted.kubectl(['create', 'configmap', 'stock', '-n', 'shop', '--from-literal=apples=12']);
-    await workspace.json(['backup', controlPlane]);
+    manifest = manifestSchema.parse(await workspace.json(['backup', controlPlane]));
     await hosted.kubectl(['delete', 'namespace', 'shop']);
     await hosted.kubectl(['create', 'namespace', 'later']);
   }, 300_000);
@@ -69,27 +70,33 @@ describe.each([
     const since = new Date();
     const { exitCode, stdout } = await workspace.run(['restore', controlPlane, '--latest-verified', '--dry-run']);
     expect(exitCode).toBe(0);
-    expect(await writesSince(since)).toEqual([]);
+    const { all, writes } = await requestsSince(since);
+    expect(all).not.toEqual([]);
+    expect(writes).toEqual([]);
     expect(stdout).toMatch(/comes back +namespaces\/shop/);
     expect(stdout).toMatch(/vanishes +namespaces\/later/);
     expect((await workspace.run(['operations'])).stdout).toBe('no operations\n');
   }, 120_000);
 
-  it('is refused, before anything is touched, when the stored bytes are not what they were', async () => {
-    const { id } = (await workspace.json(['backup', controlPlane])) as { id: string };
-    const root = join(workspace.directory, 'recovery-points/recovery-points/hypershift', controlPlane, id);
-    const file = join(root, 'etcd-main.db.zst');
-    const bytes = await readFile(file);
-    const middle = Math.floor(bytes.length / 2);
-    bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
-    await writeFile(file, bytes);
-    const since = new Date();
-    const { exitCode, stderr } = await workspace.run(['restore', controlPlane, '--point', id, '--yes']);
-    expect(exitCode).toBe(3);
-    expect(stderr).toContain('Do not restore from this recovery point');
-    expect(await writesSince(since)).toEqual([]);
-    await rm(root, { recursive: true });
-  }, 120_000);
+  it.each(UNFIT_POINTS)(
+    'is refused, before anything is touched, when the point $what',
+    async (unfit) => {
+      const { chosenBy, remove } = await plantUnfitPoint(workspace, manifest, unfit);
+      const since = new Date();
+      const { exitCode, stderr } = await workspace.run(['restore', controlPlane, ...chosenBy, '--yes']);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: unfit.exitCode,
+        stderr: expect.stringContaining(unfit.says) as unknown,
+      });
+      const { all, writes } = await requestsSince(since);
+      // Where there is no such point nobody is asked for anything.
+      expect(all.length > 0).toBe(unfit.chosenBy === undefined);
+      expect(writes).toEqual([]);
+      expect((await workspace.run(['operations'])).stdout).toBe('no operations\n');
+      await remove();
+    },
+    120_000,
+  );
 
   it('is not begun where nobody can be asked', async () => {
     const { exitCode, stderr } = await workspace.run(['restore', controlPlane, '--latest-verified']);
