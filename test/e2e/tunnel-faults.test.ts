@@ -44,7 +44,8 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
     );
     expect(failed.length).toBeGreaterThan(0);
     expect(failed.length).toBeLessThan(cuts);
-    expect(inSnapshot.length).toBeGreaterThan(1);
+    // Of six it may by chance be fewer than half.
+    expect(inSnapshot.length).toBeGreaterThan(isWhole ? cuts / 2 : 1);
     expect(uploadsBegun).toBeGreaterThan(0);
   }, 900_000);
 
