@@ -13,6 +13,8 @@ const suite = (name, extra = {}) => ({
 });
 
 export default {
+  // Ends what hangs; a slow machine must not fail a test.
+  testTimeout: 60_000,
   projects: [
     suite('unit'),
     suite('workflow'),

@@ -77,6 +77,7 @@ export async function runMachine<Ports>(
   portsFor: (input: unknown, signal: AbortSignal) => Ports,
   { pauseMilliseconds, signal: ended, onEvent }: MachineOptions = {},
 ): Promise<void> {
+  ended?.throwIfAborted();
   const underWay = new Set<Promise<unknown>>();
   const handlers = Object.fromEntries(
     [...tasksOf(machine)].map(({ state, functionName, timeoutSeconds }) => {

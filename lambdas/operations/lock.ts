@@ -67,6 +67,8 @@ export async function withControlPlaneLock<T>(
   const ended = new AbortController();
   const attending = attend(keep, leaseMilliseconds / EXTENSIONS_A_LEASE, lost, ended.signal);
   try {
+    // The store is asked meanwhile: who is told of the abort only afterwards would not hear of it at all.
+    signal.throwIfAborted();
     return await work({ signal: AbortSignal.any([signal, lost.signal]), keepLock: keep });
   } finally {
     ended.abort();

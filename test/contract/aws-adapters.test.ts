@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   CreateEventBusCommand,
   EventBridgeClient,
@@ -26,8 +26,6 @@ import { plantSecrets } from '../suite/planted-secrets.ts';
 import { startHttpFaultProxy } from '../testbed/http-fault-proxy.ts';
 import { withEnvironment } from './environment.ts';
 import { startMoto, type MotoServer } from './moto-server.ts';
-
-jest.setTimeout(60_000);
 
 const REGION = 'eu-west-1';
 const ACCOUNT = '123456789012';

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AwsLimits } from '../../lambdas/aws/attempts.ts';
 import { EventBridgeSchedules } from '../../lambdas/aws/event-bridge-schedules.ts';
 import type { ErrorClass } from '../../lambdas/aws/explanations.ts';
@@ -19,8 +19,6 @@ import { secretsManagerKubeconfigs, storeKubeconfigSecret } from '../../lambdas/
 import { freePorts } from '../testbed/free-ports.ts';
 import { awsError, SERVER_TEXT, startAwsStub, type AwsStub, type StubAnswer } from './aws-stub.ts';
 import { NO_OTHER_CREDENTIALS, withEnvironment } from './environment.ts';
-
-jest.setTimeout(30_000);
 
 const LIMITS: Partial<AwsLimits> = { attempts: 3, firstWaitMilliseconds: 1 };
 const DETAIL: EventDetail<'PolicyRunFinished'> = {

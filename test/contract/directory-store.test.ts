@@ -1,13 +1,11 @@
 import { access, mkdir, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConfigurationError, PermissionError, StoreUnavailableError } from '../../lambdas/domain/errors.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { requireCommand, runCommand } from '../testbed/command.ts';
 import { listAll, patternedBytes, readAll, uploadAll } from './bytes.ts';
-
-jest.setTimeout(60_000);
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 

@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { EtcdClient } from '../../lambdas/datastores/etcd/wire/etcd-client.ts';
 import type { RangeAnswer } from '../../lambdas/datastores/etcd/wire/messages.ts';
 import { DatastoreError } from '../../lambdas/domain/errors.ts';
 import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { withMemberClient } from './member-client.ts';
-
-jest.setTimeout(60_000);
 
 const POD = 'etcd-0';
 

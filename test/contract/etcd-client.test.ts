@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EtcdClient } from '../../lambdas/datastores/etcd/wire/etcd-client.ts';
 import { encodeFrame } from '../../lambdas/datastores/etcd/wire/grpc-frames.ts';
 import { DatastoreError, NoUsableMemberError, PermissionError, TunnelError } from '../../lambdas/domain/errors.ts';
@@ -13,8 +13,6 @@ import { createAuthority, issueCertificate, type KeyPair } from '../testbed/cert
 import { putValues, raiseAlarm } from '../testbed/etcd-writes.ts';
 import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { waitFor } from '../testbed/waiting.ts';
-
-jest.setTimeout(60_000);
 
 const POD = 'etcd-0';
 
@@ -195,7 +193,7 @@ describe.each([
       const { memberId } = await client.status();
       await raiseAlarm(etcd, POD, memberId, 'NOSPACE');
       try {
-        await waitFor('the alarm', async () => (await client.status()).alarms.length > 0, { timeoutSeconds: 5 });
+        await waitFor('the alarm', async () => (await client.status()).alarms.length > 0, { timeoutSeconds: 20 });
         expect((await client.status()).alarms).toEqual([{ memberId, alarm: 'NOSPACE' }]);
       } finally {
         await etcd.etcdctl('alarm', 'disarm');

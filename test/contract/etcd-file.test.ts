@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hashKeyspace, readSnapshotFile } from '../../lambdas/datastores/etcd/file/snapshot-file.ts';
 import { RevisionUnavailableError } from '../../lambdas/domain/errors.ts';
 import type { SnapshotFacts } from '../../lambdas/domain/snapshot-facts.ts';
@@ -24,8 +24,6 @@ interface Taken {
   readonly path: string;
   readonly live: readonly LiveHash[];
 }
-
-jest.setTimeout(60_000);
 
 const directory = mkdtempSync(join(tmpdir(), 'lifeboat-etcd-snapshots-'));
 afterAll(async () => {

@@ -95,7 +95,7 @@ describe.each([
     await Promise.all([api.version(), api.readyz(), api.get({ ...NAMESPACES, name: 'default' })]);
     expect(streams.open()).toBeGreaterThan(0);
     api.close();
-    await waitFor('the end of the streams', () => streams.open() === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the streams', () => streams.open() === 0, { timeoutSeconds: 20 });
   });
 
   it('is asked again over a new stream when one was cut', async () => {
@@ -137,7 +137,7 @@ describe.each([
     const streams = streamsTo(() => front.port, wrap);
     const asking = connect({ openSocket: streams.openSocket, attempts: 2, timeoutMilliseconds: 2_000 }).version();
     await expect(asking).rejects.toThrow(/it did not answer in time/);
-    await waitFor('the end of the streams', () => streams.open() === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the streams', () => streams.open() === 0, { timeoutSeconds: 20 });
   });
 });
 
@@ -188,7 +188,7 @@ describe('a stream to an API server that does not come about', () => {
     const api = connect({ openSocket, attempts: 1 });
     const asking = api.version();
     const failing = expect(asking).rejects.toBeInstanceOf(ClusterUnreachableError);
-    await waitFor('the stream to be asked for', () => asked, { timeoutSeconds: 5 });
+    await waitFor('the stream to be asked for', () => asked, { timeoutSeconds: 20 });
     api.close();
     await failing;
     expect(aborted).toBe(true);

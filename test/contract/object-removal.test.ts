@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigurationError, NotFoundError, StoreUnavailableError } from '../../lambdas/domain/errors.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
 import { listAll, patternedBytes, readAll } from './bytes.ts';
 import { SUBJECTS, type Place, type Subject } from './store-subjects.ts';
-
-jest.setTimeout(60_000);
 
 const PART_BYTES = partSizeBytes();
 

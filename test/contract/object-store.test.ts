@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConfigurationError, ConflictError, NotFoundError } from '../../lambdas/domain/errors.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
@@ -6,8 +6,6 @@ import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts'
 import { SUBJECTS, type Place, type Subject } from './store-subjects.ts';
 
 // Disks of busy machines take their time to confirm a write.
-jest.setTimeout(60_000);
-
 const PART_BYTES = partSizeBytes();
 const RACERS = 20;
 

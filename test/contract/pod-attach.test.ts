@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RawData, WebSocket } from 'ws';
 import { ClusterUnreachableError, PermissionError, TunnelError } from '../../lambdas/domain/errors.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
@@ -10,8 +10,6 @@ import { openPodAttach, type AttachOptions, type PodAttach } from '../../lambdas
 import { channelMessage, ChannelServer } from '../testbed/channel-server.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { failureOf } from './failure-of.ts';
-
-jest.setTimeout(60_000);
 
 const TARGET = { namespace: 'clusters-prod', pod: 'lifeboat-restore-1-prepare-etcd-0', container: 'fetch' };
 const [STDIN, STDOUT, STDERR, STATUS] = [0, 1, 2, 3];
@@ -120,14 +118,14 @@ describe("a container's standard input", () => {
     const attachment = await open(server);
     let finished = false;
     attachment.on('finish', () => (finished = true)).end('all of it');
-    await waitFor('all to be read', () => received === 'all of it'.length, { timeoutSeconds: 5 });
+    await waitFor('all to be read', () => received === 'all of it'.length, { timeoutSeconds: 20 });
     expect(finished).toBe(false);
     expect(server.openSockets).toBe(1);
     if (socket !== undefined) end(socket);
     await attachment.finished;
-    await waitFor('the end of the stream', () => attachment.closed, { timeoutSeconds: 5 });
+    await waitFor('the end of the stream', () => attachment.closed, { timeoutSeconds: 20 });
     expect(finished).toBe(true);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it('stops its writer while the container does not read, and keeps little meanwhile', async () => {
@@ -280,7 +278,7 @@ describe("a container's standard input that breaks", () => {
   });
 
   it('fails when its deadline passes', async () => {
-    const attachment = await open(await serve(head(1)), { deadlineMilliseconds: 200 });
+    const attachment = await open(await serve(head(1)), { deadlineMilliseconds: 1000 });
     expect((await failureOf(attachment.finished)).message).toMatch(/its deadline has passed/);
   });
 
@@ -293,7 +291,7 @@ describe("a container's standard input that breaks", () => {
     controller.abort(reason);
     expect(await failing).toEqual([reason]);
     expect(await failureOf(attachment.finished)).toBe(reason);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it('ends the connection when it is destroyed, and says to who waits that it was given up', async () => {
@@ -301,7 +299,7 @@ describe("a container's standard input that breaks", () => {
     const attachment = await open(server);
     attachment.destroy();
     expect((await failureOf(attachment.finished)).message).toMatch(/it was given up before the container had ended/);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
     expect(attachment.errored).toBeNull();
   });
 

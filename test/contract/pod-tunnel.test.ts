@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RawData, WebSocket } from 'ws';
 import {
   ClusterUnreachableError,
@@ -17,8 +17,6 @@ import { channelMessage as message, ChannelServer } from '../testbed/channel-ser
 import { createAuthority } from '../testbed/certificates.ts';
 import { freePorts } from '../testbed/free-ports.ts';
 import { waitFor } from '../testbed/waiting.ts';
-
-jest.setTimeout(30_000);
 
 const PORT = 2379;
 const TARGET = { namespace: 'clusters-prod', pod: 'etcd-0', port: PORT };
@@ -87,7 +85,7 @@ describe('a tunnel', () => {
     const tunnel = await open(server);
     let text = '';
     tunnel.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    await waitFor('the data', () => text.length >= 5, { timeoutSeconds: 5 });
+    await waitFor('the data', () => text.length >= 5, { timeoutSeconds: 20 });
     expect(text).toBe('hello');
   });
 
@@ -170,7 +168,7 @@ describe('a tunnel', () => {
     expect(server.openSockets).toBe(1);
     tunnel.destroy();
     await once(tunnel, 'close');
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
     expect(tunnel.errored).toBeNull();
   });
 
@@ -191,7 +189,7 @@ describe('a tunnel', () => {
     tunnel.resume();
     tunnel.end();
     await once(tunnel, 'close');
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it('pings, so that no load balancer takes it for idle', async () => {
@@ -227,7 +225,7 @@ describe('a tunnel that breaks', () => {
     const tunnel = await open(server, { pingMilliseconds: 250 });
     await once(tunnel, 'readable');
     let turns = 0;
-    await waitFor('some pings', () => (turns += 1) > 4, { timeoutSeconds: 5, intervalMilliseconds: 250 });
+    await waitFor('some pings', () => (turns += 1) > 4, { timeoutSeconds: 20, intervalMilliseconds: 250 });
     expect(tunnel.destroyed).toBe(false);
   });
 
@@ -247,7 +245,7 @@ describe('a tunnel that breaks', () => {
     expect(error).toBeInstanceOf(TunnelError);
     expect(error.message).toMatch(expected);
     expect(error.message).not.toMatch(/planted|12ab/);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it.each([
@@ -280,7 +278,7 @@ describe('a tunnel that breaks', () => {
 
   it('fails when its deadline passes', async () => {
     const server = await serve(echo);
-    const error = await failureOf(await open(server, { deadlineMilliseconds: 200 }));
+    const error = await failureOf(await open(server, { deadlineMilliseconds: 1000 }));
     expect(error.message).toMatch(/its deadline has passed/);
   });
 
@@ -292,7 +290,7 @@ describe('a tunnel that breaks', () => {
     const failing = failureOf(tunnel);
     controller.abort(reason);
     expect(await failing).toBe(reason);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it.each([
@@ -343,7 +341,7 @@ describe('a tunnel that does not come about', () => {
       socket.send(message(DATA, preamble));
     });
     await expect(open(server, { connectTimeoutMilliseconds: 100 })).rejects.toThrow(/it was not open in time/);
-    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 5 });
+    await waitFor('the end of the connection', () => server.openSockets === 0, { timeoutSeconds: 20 });
   });
 
   it('names the API server that refuses the connection', async () => {

@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { preparationPod } from '../../lambdas/datastores/etcd/restore/helper-pods.ts';
 import { HELPER_EXIT_CODES } from '../../lambdas/datastores/etcd/restore/helper-scripts.ts';
 import { CorruptSnapshotError, UnsupportedError } from '../../lambdas/domain/errors.ts';
@@ -20,8 +20,6 @@ import { commandOf, installedEtcd, memberOf, OPERATION } from '../unit/etcd-rest
 import { listAll } from './bytes.ts';
 import { withEnvironment } from './environment.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
-
-jest.setTimeout(60_000);
 
 const BUCKET = 'staged';
 /** More than one part, and nothing that zstd makes smaller. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -29,8 +29,6 @@ import { listAll, patternedBytes } from './bytes.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
 import { SUBJECTS, type Subject } from './store-subjects.ts';
 import { addressOf, CONTROL_PLANE, storeData, storePoint } from './stored-points.ts';
-
-jest.setTimeout(60_000);
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 const LEASE_MILLISECONDS = 60_000;

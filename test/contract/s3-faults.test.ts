@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ListMultipartUploadsCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import {
   ConflictError,
@@ -19,8 +19,6 @@ import {
 import { waitFor } from '../testbed/waiting.ts';
 import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
-
-jest.setTimeout(60_000);
 
 const BUCKET = 'faults';
 const PART_BYTES = partSizeBytes();

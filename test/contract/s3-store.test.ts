@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import {
   ConfigurationError,
@@ -15,8 +15,6 @@ import { startHttpFaultProxy } from '../testbed/http-fault-proxy.ts';
 import { listAll, patternedBytes, uploadAll } from './bytes.ts';
 import { NO_OTHER_CREDENTIALS, withEnvironment } from './environment.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
-
-jest.setTimeout(60_000);
 
 const MEBIBYTE = 1024 * 1024;
 const PART_BYTES = partSizeBytes();

@@ -9,10 +9,11 @@ function machineOf(first: object, more: object = {}): Machine {
 }
 
 /** Runs with one step; gives what the machine was told of states that were left, and its error. */
-async function run(machine: Machine, work: Steps<AbortSignal>[string]['run']) {
+async function run(machine: Machine, work: Steps<AbortSignal>[string]['run'], signal?: AbortSignal) {
   const outputs: unknown[] = [];
-  const error = await runMachine(machine, { id: 1 }, { Work: { run: work } }, (_, signal) => signal, {
+  const error = await runMachine(machine, { id: 1 }, { Work: { run: work } }, (_, late) => late, {
     pauseMilliseconds: 0,
+    ...(signal !== undefined && { signal }),
     onEvent(event) {
       if (event.type === 'StateExited') outputs.push(event.state.output);
     },
@@ -68,6 +69,15 @@ describe('a machine that is run here', () => {
     });
     expect(error).toMatchObject({ name: 'States.Timeout' });
     expect(deliveries).toBe(1);
+  });
+
+  it('is not begun when it was interrupted before', async () => {
+    const signal = AbortSignal.abort(new Error('interrupted'));
+    let deliveries = 0;
+    const work = () => Promise.resolve((deliveries += 1));
+    const { error } = await run(machineOf(task), work, signal);
+    expect(error).toMatchObject({ message: 'interrupted' });
+    expect(deliveries).toBe(0);
   });
 
   it('is not begun when a Task has no step or no time', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   describeDifference,
@@ -9,8 +9,6 @@ import {
 import { seed } from '../../suite/seed.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 interface Added {
   readonly resource: string;
   readonly change: KeyChange;

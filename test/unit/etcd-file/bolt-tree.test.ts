@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Bitmap } from '../../../lambdas/datastores/etcd/file/bitmap.ts';
 import { BoltFile, type BucketRef } from '../../../lambdas/datastores/etcd/file/bolt-file.ts';
@@ -13,8 +13,6 @@ import { type BucketContents, writeBoltFile } from './bolt-writer.ts';
 import { temporaryFiles } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const write = temporaryFiles();
 
 type Listing = [string, string | Listing][];

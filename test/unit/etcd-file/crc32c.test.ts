@@ -1,12 +1,10 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { crc32c, shiftRegister, updateRegister } from '../../../lambdas/datastores/etcd/file/crc32c.ts';
 import { seed } from '../../suite/seed.ts';
 import { crcBitByBit } from './history.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
 const register = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 

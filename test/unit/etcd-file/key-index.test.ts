@@ -1,11 +1,9 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { KeyIndex } from '../../../lambdas/datastores/etcd/file/key-index.ts';
 import { seed } from '../../suite/seed.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 function numberOf(index: KeyIndex, text: string): number {
   const bytes = Buffer.from(`..${text}..`, 'latin1');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

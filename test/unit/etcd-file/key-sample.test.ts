@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { sampleKeys } from '../../../lambdas/datastores/etcd/file/key-sample.ts';
 import { keySampleSchema } from '../../../lambdas/domain/keyspace-difference.ts';
@@ -10,8 +10,6 @@ import { type Change, entriesOf, etcdBuckets } from './history.ts';
 import { temporaryFiles, withTrailer } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const write = temporaryFiles();
 
 function snapshotOf(transactions: readonly (readonly Change[])[]): string {

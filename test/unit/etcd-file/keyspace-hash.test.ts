@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hashKeyspace, readSnapshotFile } from '../../../lambdas/datastores/etcd/file/snapshot-file.ts';
 import { RevisionUnavailableError } from '../../../lambdas/domain/errors.ts';
@@ -8,8 +8,6 @@ import { type Change, compact, entriesOf, etcdBuckets, hashKV, type HistoryEntry
 import { temporaryFiles, withTrailer } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const write = temporaryFiles();
 
 function snapshotOf(

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { LiveKeysPage } from '../../../lambdas/datastores/etcd/live-keys.ts';
 import { differenceFromLive, differenceFromNothing } from '../../../lambdas/datastores/etcd/snapshot-difference.ts';
@@ -10,8 +10,6 @@ import { type Change, compact, entriesOf, etcdBuckets, type HistoryEntry, liveKe
 import { temporaryFiles, withTrailer } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const write = temporaryFiles();
 
 function snapshotOf(entries: readonly HistoryEntry[], finished?: number): string {

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { encodeProtobuf } from '../../../lambdas/datastores/etcd/wire/protobuf.ts';
 import { readSnapshotFile } from '../../../lambdas/datastores/etcd/file/snapshot-file.ts';
@@ -9,8 +9,6 @@ import { crcBitByBit, entriesOf, etcdBuckets, revisionKey } from './history.ts';
 import { hashedBytes, temporaryFiles, withTrailer } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
-jest.setTimeout(60_000);
-
 const write = temporaryFiles();
 
 /** Keys and values, all put in one transaction each. */

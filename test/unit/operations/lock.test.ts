@@ -38,6 +38,7 @@ async function backUp<T>(
 }
 
 const untilAborted = async ({ signal }: AttendedLock): Promise<never> => {
+  signal.throwIfAborted();
   await new Promise((resolve) => {
     signal.addEventListener('abort', resolve, { once: true });
   });
@@ -64,6 +65,16 @@ describe('work under the lock of a control plane', () => {
     await waitFor('the lock', () => locks.read(LOCK), { timeoutSeconds: 10, intervalMilliseconds: 5 });
     interrupted.abort(new Error('interrupted'));
     await expect(working).rejects.toThrow('interrupted');
+    expect(await locks.read(LOCK)).toBeUndefined();
+  });
+
+  it('is not begun when it was interrupted while the lock was taken', async () => {
+    let isBegun = false;
+    const interrupted = backUp(() => Promise.resolve((isBegun = true)), {
+      signal: AbortSignal.abort(new Error('interrupted')),
+    });
+    await expect(interrupted).rejects.toThrow('interrupted');
+    expect(isBegun).toBe(false);
     expect(await locks.read(LOCK)).toBeUndefined();
   });
 
