@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
+import { operationLock } from '../../lambdas/domain/operation.ts';
 import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { waitingName } from '../../lambdas/restores/converge.ts';
 import { readRestorePlan } from '../../lambdas/restores/records.ts';
@@ -18,7 +19,7 @@ const listedResultSchema = restoreResultSchema.pick({ outcome: true });
 /** Until this stands in the journal a restore has touched nothing, e.g. because another one has the lock. */
 const FIRST_TOUCH = waitingName('prepare-data');
 
-type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock'>;
+type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock' | 'locks'>;
 
 /** `lifeboat operations`: every restore, the newest last. */
 export async function operations(ports: OperationPorts): Promise<CommandResult> {
@@ -28,7 +29,8 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
     const plan = await ports.journal.read(operation, 'plan', listedPlanSchema);
     const result = await ports.journal.read(operation, 'result', listedResultSchema);
     const begun = await ports.journal.has(operation, FIRST_TOUCH);
-    if (plan !== undefined) found.push({ operation, ...plan, begun, outcome: result?.outcome ?? null });
+    const worker = await workerOf(operation, ports);
+    if (plan !== undefined) found.push({ operation, ...plan, begun, worker, outcome: result?.outcome ?? null });
   }
   const now = ports.clock();
   return {
@@ -38,12 +40,12 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
         ? 'no operations'
         : formatTable(
             ['OPERATION', 'CONTROL PLANE', 'POINT', 'PLANNED', 'OUTCOME'],
-            found.map(({ operation, controlPlane, point, plannedAt, begun, outcome }) => [
+            found.map(({ operation, controlPlane, point, plannedAt, begun, worker, outcome }) => [
               operation,
               controlPlane,
               point,
               `${formatAge(new Date(plannedAt), now)} ago`,
-              outcome ?? (begun ? 'not ended' : 'not begun'),
+              outcome ?? (worker === null ? (begun ? 'not ended' : 'not begun') : `at work: ${worker}`),
             ]),
           ),
   };
@@ -57,8 +59,9 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
   const plan = await readRestorePlan(id, ports);
   const result = (await ports.journal.read(id, 'result', restoreResultSchema)) ?? null;
   const documents = await ports.journal.documents(id);
+  const worker = await workerOf(id, ports);
   return {
-    json: { plan, documents, result },
+    json: { plan, documents, worker, result },
     text: [
       describePlan(plan, ports.clock()),
       '',
@@ -66,10 +69,17 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       '',
       result === null
         ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : 'not begun, nothing was touched'}; ` +
-          `if nobody works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
+          (worker === null
+            ? `unless AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
+            : `${worker} works on it`)
         : describeResult(result),
     ].join('\n'),
   };
+}
+
+/** The process of a command line that works on an operation; that of one which was killed counts for some seconds more. */
+async function workerOf(operation: string, { locks }: OperationPorts): Promise<string | null> {
+  return (await locks.readHeld(operationLock(operation)))?.owner ?? null;
 }
 
 async function isRestore({ journal }: OperationPorts, id: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { hostname } from 'node:os';
 import process from 'node:process';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { ConfigurationError, LockedError, NotFoundError, withRemedy } from '../../lambdas/domain/errors.ts';
@@ -22,6 +23,7 @@ import { startDatastoreStep } from '../../lambdas/handlers/start-datastore.ts';
 import { stopDatastoreStep } from '../../lambdas/handlers/stop-datastore.ts';
 import { swapDataStep } from '../../lambdas/handlers/swap-data.ts';
 import { takeSafetyPointStep } from '../../lambdas/handlers/take-safety-point.ts';
+import { withOperationLock } from '../../lambdas/operations/lock.ts';
 import { makePlan } from '../../lambdas/restores/plan.ts';
 import { reportRestore } from '../../lambdas/restores/report.ts';
 import { loadMachine, runMachine } from '../local/machine.ts';
@@ -77,16 +79,18 @@ export async function restore(ports: Ports, controlPlane: string, options: Resto
       ? await makePlan(newRequest(ports, controlPlane, options), ports)
       : await readPlan(ports, controlPlane, options.resume);
   if (options.dryRun) return { json: { plan, result: null }, text: describePlan(plan, ports.clock()) };
-  if (options.resume === undefined) {
-    await confirm(plan, options, ports);
+  if (options.resume === undefined) await confirm(plan, options, ports);
+  const worker = `process ${process.pid} on ${hostname()} since ${ports.clock().toISOString()}`;
+  return await withOperationLock({ operation: plan.operation, worker }, ports, async ({ signal }) => {
+    if (options.resume !== undefined) return await runRestore(plan, options.acceptOtherUid, { ...ports, signal });
     await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
-  }
-  try {
-    return await runRestore(plan, options.acceptOtherUid, ports);
-  } catch (error) {
-    if (options.resume === undefined && error instanceof LockedError) await recordRefusal(plan, error, ports);
-    throw error;
-  }
+    try {
+      return await runRestore(plan, options.acceptOtherUid, { ...ports, signal });
+    } catch (error) {
+      if (error instanceof LockedError && !signal.aborted) await recordRefusal(plan, error, ports);
+      throw error;
+    }
+  });
 }
 
 /** Nothing of a restore that never had the lock is left to be resumed. */

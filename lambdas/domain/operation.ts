@@ -25,6 +25,11 @@ export function controlPlaneLock(controlPlane: string): string {
   return `control-planes/${controlPlane}`;
 }
 
+/** The lock of the one process that works on an operation; an execution in AWS takes none, its steps follow each other. */
+export function operationLock(operation: string): string {
+  return `operations/${operation}`;
+}
+
 /**
  * A name for an operation that a person starts: what it does, when, and four random characters. An owner that takes its lock
  * twice gets it twice, so two operations of one second need two names.

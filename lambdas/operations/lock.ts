@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
 import { LifeboatError, LockedError } from '../domain/errors.ts';
-import { controlPlaneLock, purposeOf, type Held, type lockedSchema, type LockRequest } from '../domain/operation.ts';
+import {
+  controlPlaneLock,
+  operationLock,
+  purposeOf,
+  type Held,
+  type lockedSchema,
+  type LockRequest,
+} from '../domain/operation.ts';
 import type { ReportProgress } from '../domain/progress.ts';
 import type { Lock, Locks } from '../store/locks.ts';
 
@@ -12,6 +19,10 @@ const LEASE_MILLISECONDS = 20 * 60 * 1000;
 const ATTENDED_LEASE_MILLISECONDS = 2 * 60 * 1000;
 const EXTENSIONS_A_LEASE = 4;
 
+/** Shorter: whoever resumes what a process left behind that was killed waits for it. */
+const WORKER_LEASE_MILLISECONDS = 30 * 1000;
+const LOOKS_A_LEASE = 30;
+
 interface LockPorts {
   readonly locks: Locks;
 }
@@ -21,7 +32,7 @@ export async function lockControlPlane(
   request: LockRequest,
   { locks }: LockPorts,
 ): Promise<z.infer<typeof lockedSchema>> {
-  const { token } = await acquire(request, locks, LEASE_MILLISECONDS);
+  const { token } = await acquire(leaseOn(request, LEASE_MILLISECONDS), locks);
   return { token };
 }
 
@@ -55,11 +66,34 @@ export interface AttendedLock {
  */
 export async function withControlPlaneLock<T>(
   request: LockRequest,
-  { locks, report, signal }: AttendedLockPorts,
+  ports: AttendedLockPorts,
   work: (lock: AttendedLock) => Promise<T>,
   leaseMilliseconds: number = ATTENDED_LEASE_MILLISECONDS,
 ): Promise<T> {
-  const lock = await acquire(request, locks, leaseMilliseconds);
+  const lease = leaseOn(request, leaseMilliseconds);
+  return await whileKept(await acquire(lease, ports.locks), lease, ports, work);
+}
+
+/**
+ * Works on an operation as the only process that does; `worker` is a name that no other process ever has. One that was killed
+ * is waited for until its lease is over; LockedError as soon as another one shows that it is alive.
+ */
+export async function withOperationLock<T>(
+  { operation, worker }: { readonly operation: string; readonly worker: string },
+  ports: AttendedLockPorts,
+  work: (lock: AttendedLock) => Promise<T>,
+  leaseMilliseconds: number = WORKER_LEASE_MILLISECONDS,
+): Promise<T> {
+  const lease = { name: operationLock(operation), owner: worker, purpose: 'works on it', leaseMilliseconds };
+  return await whileKept(await acquireFromDead(lease, ports), lease, ports, work);
+}
+
+async function whileKept<T>(
+  lock: Lock,
+  { leaseMilliseconds }: LeaseRequest,
+  { locks, report, signal }: AttendedLockPorts,
+  work: (lock: AttendedLock) => Promise<T>,
+): Promise<T> {
   const keep = async () => {
     await locks.extend(lock, leaseMilliseconds);
   };
@@ -77,9 +111,38 @@ export async function withControlPlaneLock<T>(
   }
 }
 
-async function acquire(request: LockRequest, locks: Locks, leaseMilliseconds: number): Promise<Lock> {
+interface LeaseRequest {
+  readonly name: string;
+  readonly owner: string;
+  readonly purpose: string;
+  readonly leaseMilliseconds: number;
+}
+
+function leaseOn(request: LockRequest, leaseMilliseconds: number): LeaseRequest {
   const { controlPlane, operation } = request;
-  return await locks.acquire(controlPlaneLock(controlPlane), operation, purposeOf(request), leaseMilliseconds);
+  return { name: controlPlaneLock(controlPlane), owner: operation, purpose: purposeOf(request), leaseMilliseconds };
+}
+
+async function acquire({ name, owner, purpose, leaseMilliseconds }: LeaseRequest, locks: Locks): Promise<Lock> {
+  return await locks.acquire(name, owner, purpose, leaseMilliseconds);
+}
+
+/** Tries until a whole lease is over in which its owner has not extended it. */
+async function acquireFromDead(lease: LeaseRequest, { locks, report, signal }: AttendedLockPorts): Promise<Lock> {
+  let seen: Lock | undefined;
+  for (let look = 0; ; look += 1) {
+    signal.throwIfAborted();
+    try {
+      return await acquire(lease, locks);
+    } catch (error) {
+      if (!(error instanceof LockedError) || look > LOOKS_A_LEASE) throw error;
+      const held = await locks.read(lease.name);
+      if (look === 0) report({ kind: 'note', text: `${error.message}; waiting to see whether it does` });
+      else if (held !== undefined && held.expiresAt !== seen?.expiresAt) throw error;
+      seen = held;
+    }
+    await delay(lease.leaseMilliseconds / LOOKS_A_LEASE, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 /** Extends the lock until the work has ended. A store that does not answer lets nobody else have it either. */

@@ -69,8 +69,14 @@ export class Locks {
 
   /** LockedError while anybody has the lock: for whoever would hear of it only after long work. */
   async refuseWhileHeld(name: string): Promise<void> {
+    const lock = await this.readHeld(name);
+    if (lock !== undefined) throw lockedBy(name, lock);
+  }
+
+  /** Who has the lock now; undefined when nobody has, or its lease is over. */
+  async readHeld(name: string): Promise<Lock | undefined> {
     const lock = await this.read(name);
-    if (lock !== undefined && Date.parse(lock.expiresAt) > this.#clock().getTime()) throw lockedBy(name, lock);
+    return lock !== undefined && Date.parse(lock.expiresAt) > this.#clock().getTime() ? lock : undefined;
   }
 
   /** Who has the lock or has let it expire without releasing it; undefined when nobody has. */

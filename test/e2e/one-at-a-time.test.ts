@@ -148,6 +148,9 @@ describe('of two operations on one control plane', () => {
       const { owner } = await untilLocked();
       expectRefused(await workspace.run(['backup', CONTROL_PLANE]), owner);
       expectRefused(await workspace.run(RESTORE), owner);
+      const resumed = await workspace.run(['restore', CONTROL_PLANE, '--resume', owner, '--yes']);
+      expect({ exitCode: resumed.exitCode, stdout: resumed.stdout }).toEqual({ exitCode: 1, stdout: '' });
+      expect(resumed.stderr).toMatch(new RegExp(`^error: ${owner} is locked by process \\d+ on \\S+ since `, 'm'));
       const ran = await workspace.run(['run', 'nightly', '--slot', '2026-01-01T03:00:00Z', '--json']);
       expect(ran.exitCode).toBe(1);
       const { counts, outcomes } = runResultSchema.parse(JSON.parse(ran.stdout));
@@ -179,7 +182,7 @@ describe('of two operations on one control plane', () => {
   );
 
   it(
-    'a dead one keeps its lock until that expires, and goes on at once when it is resumed',
+    'a dead one keeps its lock until that expires, and goes on when it is resumed',
     async () => {
       const killed = await killDuring(RESTORE, () => true);
       const { owner, token } = killed;

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { operations } from '../../../bin/commands/operations.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { operationLock } from '../../../lambdas/domain/operation.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
+import { Locks } from '../../../lambdas/store/locks.ts';
 
 let directory: string;
 
@@ -32,15 +34,25 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
   await journal.record('restore-2', 'result', z.looseObject({}), { outcome: 'restored', unheardOf: 1 });
   await journal.record('restore-3', 'plan', z.looseObject({}), plan);
   await journal.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
-  const { json, text } = await operations({ store, journal, clock: () => new Date('2026-01-02T04:04:05Z') });
+  await journal.record('restore-4', 'plan', z.looseObject({}), plan);
+  const clock = () => new Date('2026-01-02T04:04:05Z');
+  const locks = new Locks(store, clock);
+  await locks.acquire(operationLock('restore-4'), 'process 1 on here', 'works on it', 1000);
+  await new Locks(store, () => new Date(plan.plannedAt)).acquire(operationLock('restore-1'), 'a dead one', '', 1000);
+  const { json, text } = await operations({ store, journal, locks, clock });
   const { controlPlane, point, plannedAt } = plan;
   expect(json).toEqual({
     operations: [
-      { operation: 'restore-1', controlPlane, point, plannedAt, begun: true, outcome: null },
-      { operation: 'restore-2', controlPlane, point, plannedAt, begun: false, outcome: 'restored' },
-      { operation: 'restore-3', controlPlane, point, plannedAt, begun: false, outcome: null },
+      { operation: 'restore-1', controlPlane, point, plannedAt, begun: true, worker: null, outcome: null },
+      { operation: 'restore-2', controlPlane, point, plannedAt, begun: false, worker: null, outcome: 'restored' },
+      { operation: 'restore-3', controlPlane, point, plannedAt, begun: false, worker: null, outcome: null },
+      {
+        ...{ operation: 'restore-4', controlPlane, point, plannedAt },
+        ...{ begun: false, worker: 'process 1 on here', outcome: null },
+      },
     ],
   });
   expect(text).toMatch(/^restore-1 .* not ended$/m);
   expect(text).toMatch(/^restore-3 .* not begun$/m);
+  expect(text).toMatch(/^restore-4 .* at work: process 1 on here$/m);
 });

@@ -3,9 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { LockedError, StoreUnavailableError } from '../../../lambdas/domain/errors.ts';
-import { controlPlaneLock, operationName } from '../../../lambdas/domain/operation.ts';
+import { controlPlaneLock, operationLock, operationName } from '../../../lambdas/domain/operation.ts';
 import type { Progress } from '../../../lambdas/domain/progress.ts';
-import { lockControlPlane, withControlPlaneLock, type AttendedLock } from '../../../lambdas/operations/lock.ts';
+import {
+  lockControlPlane,
+  withControlPlaneLock,
+  withOperationLock,
+  type AttendedLock,
+} from '../../../lambdas/operations/lock.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Locks } from '../../../lambdas/store/locks.ts';
 import { waitFor } from '../../testbed/waiting.ts';
@@ -127,6 +132,62 @@ describe('work under the lock of a control plane', () => {
         text: 'the lock could not be given back (the store does not answer); it is free in 1 s at the latest',
       },
     ]);
+  });
+});
+
+describe('work on an operation', () => {
+  const LEASE_MILLISECONDS = 2_000;
+  const workAs = async <T>(
+    worker: string,
+    work: (lock: AttendedLock) => Promise<T>,
+    signal = new AbortController().signal,
+  ) =>
+    await withOperationLock(
+      { operation: 'restore-1', worker },
+      { locks, signal, report: (progress) => void told.push(progress) },
+      work,
+      LEASE_MILLISECONDS,
+    );
+  const untilHeld = () =>
+    waitFor('the lock', () => locks.read(operationLock('restore-1')), { timeoutSeconds: 10, intervalMilliseconds: 5 });
+
+  it('is refused to a second process while the first is alive, and the first goes on', async () => {
+    const ended = Promise.withResolvers<string>();
+    const first = workAs('process 1', () => ended.promise);
+    await untilHeld();
+    let isBegun = false;
+    const second = workAs('process 2', () => Promise.resolve((isBegun = true)));
+    await expect(second).rejects.toThrow(/^restore-1 is locked by process 1 \(works on it\) until \d{4}-/);
+    await expect(second).rejects.toThrow(LockedError);
+    expect(isBegun).toBe(false);
+    ended.resolve('done');
+    expect(await first).toBe('done');
+    expect(await locks.read(operationLock('restore-1'))).toBeUndefined();
+  });
+
+  it('goes on with that of a process that was killed, once its lease is over', async () => {
+    const dead = await locks.acquire(operationLock('restore-1'), 'process 1', 'works on it', LEASE_MILLISECONDS);
+    const begunAt = await workAs('process 2', () => Promise.resolve(Date.now()));
+    expect(begunAt).toBeGreaterThanOrEqual(Date.parse(dead.expiresAt));
+    expect(told).toEqual([
+      {
+        kind: 'note',
+        text: expect.stringMatching(/^restore-1 is locked by process 1 .*; waiting to see whether it does$/),
+      },
+    ]);
+  });
+
+  it('is taken up at once after a process that gave it back', async () => {
+    await expect(workAs('process 1', () => Promise.reject(new Error('its own')))).rejects.toThrow('its own');
+    expect(await workAs('process 2', () => Promise.resolve('done'))).toBe('done');
+    expect(told).toEqual([]);
+  });
+
+  it('is not waited for by somebody who was interrupted', async () => {
+    await locks.acquire(operationLock('restore-1'), 'process 1', 'works on it', 600_000);
+    const interrupted = workAs('process 2', () => Promise.resolve(), AbortSignal.abort(new Error('interrupted')));
+    await expect(interrupted).rejects.toThrow('interrupted');
+    expect(await locks.read(operationLock('restore-1'))).toMatchObject({ owner: 'process 1' });
   });
 });
 
