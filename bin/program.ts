@@ -16,6 +16,7 @@ import { show } from './commands/show.ts';
 import { stage, type StageOptions } from './commands/stage.ts';
 import { status } from './commands/status.ts';
 import { verify, type VerifyOptions } from './commands/verify.ts';
+import type { Purpose } from '../lambdas/domain/purpose.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
 import { openPorts, type Ports } from './local/ports.ts';
 import { toolVersion } from './local/tool-version.ts';
@@ -143,6 +144,7 @@ function buildProgram(): Command {
           return await restore(ports, controlPlane, options);
         },
         'if the restore had begun, "lifeboat operations" shows it, and "lifeboat restore --resume" goes on with it',
+        'restore',
       ),
     );
   program
@@ -213,11 +215,12 @@ async function run(
   program: Command,
   command: (ports: Ports) => Promise<CommandResult>,
   afterwards = 'what was begun has been undone',
+  purpose: Purpose = 'backup',
 ): Promise<void> {
   const { config } = program.opts<GlobalOptions>();
   await runInterruptibly(program, afterwards, async (signal) => {
     const report = progressPrinter(stderr, () => performance.now());
-    const ports = await openPorts(loadConfiguration(config, process.cwd()), report, signal);
+    const ports = await openPorts(loadConfiguration(config, process.cwd()), report, signal, purpose);
     try {
       return await command(ports);
     } finally {

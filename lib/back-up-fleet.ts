@@ -7,7 +7,7 @@ import { permit } from './permissions.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
 /** What verifying a recovery point takes, whoever asks for it. */
-export const VERIFICATION = { ...SPOOLING, kubeconfigs: true, publishes: true } as const;
+export const VERIFICATION = { ...SPOOLING, kubeconfigs: 'backup', publishes: true } as const;
 
 const { points, manifests, proofs, pins, operations, locks, policies } = KEYS;
 
@@ -17,7 +17,7 @@ const STEPS = {
     description: 'Lists the control planes that a policy selects',
     timeoutSeconds: 900,
     memoryMegabytes: 1024,
-    kubeconfigs: true,
+    kubeconfigs: 'backup',
     store: { read: [operations], write: [operations] },
   },
   'read-page': { description: 'Gives one page of the plan of a run', ...SMALL, store: { read: [operations] } },
@@ -29,7 +29,7 @@ const STEPS = {
   'take-snapshot': {
     description: 'Takes a recovery point; it can delete nothing and shorten no lock',
     ...SPOOLING,
-    kubeconfigs: true,
+    kubeconfigs: 'backup',
     store: { read: [points, operations, locks], write: [operations, locks], upload: [points] },
   },
   'verify-recovery-point': {

@@ -1,6 +1,7 @@
-import type { Configuration } from '../lambdas/domain/configuration.ts';
+import { accessOf, type Configuration } from '../lambdas/domain/configuration.ts';
 import { deploymentSchema, type Deployment } from '../lambdas/domain/deployment.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
+import { PURPOSES } from '../lambdas/domain/purpose.ts';
 
 const S3_LOCATION = /^s3:\/\/([^/]+)\/?(.*)$/;
 
@@ -11,15 +12,7 @@ const S3_LOCATION = /^s3:\/\/([^/]+)\/?(.*)$/;
 export function deploymentOf(configuration: Configuration): Deployment {
   const { managementClusters, s3, store } = configuration;
   const deployment = deploymentSchema.parse(configuration.aws ?? {});
-  for (const [name, cluster] of Object.entries(managementClusters)) {
-    if (!('kubeconfig' in cluster)) continue;
-    throw new ConfigurationError(
-      `management cluster ${name} is reached by the file ${cluster.kubeconfig}, which functions do not have`,
-      {
-        remedy: `Store a kubeconfig in Secrets Manager with "lifeboat enroll ${name} --apply --secret lifeboat/management-clusters/${name}", and write "${name}: { secret: lifeboat/management-clusters/${name} }".`,
-      },
-    );
-  }
+  refuseFiles(managementClusters);
   if (s3?.endpoint !== undefined) {
     throw new ConfigurationError(`the store is at ${s3.endpoint}, but the application keeps its own in S3`, {
       remedy: 'Leave s3.endpoint out, or run the policies with "lifeboat run" instead.',
@@ -39,6 +32,24 @@ export function deploymentOf(configuration: Configuration): Deployment {
     `the store is s3://${bucket}, but the application would use ${named === undefined ? 'a new bucket' : `s3://${named}`}`,
     { remedy: `Add aws.bucketName: ${bucket} to have it created, or aws.existingBucket: ${bucket} if it exists.` },
   );
+}
+
+/** Functions have secrets in place of files. */
+function refuseFiles(managementClusters: Configuration['managementClusters']): void {
+  for (const [name, cluster] of Object.entries(managementClusters)) {
+    for (const purpose of PURPOSES) {
+      const { way } = accessOf(cluster, purpose);
+      if (!('kubeconfig' in way)) continue;
+      const secret = `lifeboat/management-clusters/${name}${purpose === 'backup' ? '' : `-${purpose}`}`;
+      const enrol = `lifeboat enroll ${name} --for ${purpose} --apply --secret ${secret}`;
+      throw new ConfigurationError(
+        `for a ${purpose}, management cluster ${name} is reached by the file ${way.kubeconfig}, which functions do not have`,
+        {
+          remedy: `Store a kubeconfig in Secrets Manager with "${enrol}", and write what that prints into lifeboat.yaml.`,
+        },
+      );
+    }
+  }
 }
 
 /** EventBridge reaches targets of its own region only, and none of another account without that one's consent. */

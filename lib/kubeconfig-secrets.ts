@@ -1,12 +1,16 @@
 import { Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import type { Configuration } from '../lambdas/domain/configuration.ts';
+import { accessOf, type Configuration } from '../lambdas/domain/configuration.ts';
+import type { Purpose } from '../lambdas/domain/purpose.ts';
 import { permit } from './permissions.ts';
 
-/** Lets a role read the kubeconfigs that the configuration names, and no other secret. */
-export function grantKubeconfigs(role: Role, { managementClusters, aws }: Configuration): void {
+/** Lets a role read the kubeconfigs that the configuration names for a purpose, and no other secret. */
+export function grantKubeconfigs(role: Role, { managementClusters, aws }: Configuration, purpose: Purpose): void {
   const stack = Stack.of(role);
-  const secrets = Object.values(managementClusters).flatMap((cluster) => ('secret' in cluster ? [cluster.secret] : []));
+  const secrets = Object.values(managementClusters).flatMap((cluster) => {
+    const { way } = accessOf(cluster, purpose);
+    return 'secret' in way ? [way.secret] : [];
+  });
   if (secrets.length === 0) return;
   const resources = [...new Set(secrets)].sort().map((secret) => secretArn(stack, secret));
   permit(role, { actions: ['secretsmanager:GetSecretValue'], resources });

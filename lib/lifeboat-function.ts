@@ -14,6 +14,7 @@ import {
 import { Construct } from 'constructs';
 import type { Configuration } from '../lambdas/domain/configuration.ts';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
+import type { Purpose } from '../lambdas/domain/purpose.ts';
 import type { Alarms } from './alarms.ts';
 import { CONFIGURATION_FILE } from './configuration-layer.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
@@ -47,8 +48,8 @@ export interface FunctionOptions {
   /** Who calls it: the machine waits for the answer, whereas what events start is retried and at last kept in a queue. */
   readonly calledBy: 'machine' | 'events';
   readonly store?: StoreAccess;
-  /** Reads the kubeconfigs of the management clusters. */
-  readonly kubeconfigs?: boolean;
+  /** Reaches the management clusters, by the kubeconfigs for this. */
+  readonly kubeconfigs?: Purpose;
   /** Publishes events on the application's bus. */
   readonly publishes?: boolean;
 }
@@ -57,7 +58,7 @@ export interface FunctionOptions {
 export class LifeboatFunction extends Construct {
   readonly function: Function;
   readonly role: Role;
-  readonly reachesClusters: boolean;
+  readonly kubeconfigs: Purpose | undefined;
 
   constructor(scope: Construct, name: string, surroundings: Surroundings, options: FunctionOptions) {
     super(scope, pascalCase(name));
@@ -74,8 +75,8 @@ export class LifeboatFunction extends Construct {
       resources: [logGroup.logGroupArn],
     });
     store.grant(this.role, options.store ?? {});
-    this.reachesClusters = options.kubeconfigs === true;
-    if (this.reachesClusters) grantKubeconfigs(this.role, configuration);
+    this.kubeconfigs = options.kubeconfigs;
+    if (this.kubeconfigs !== undefined) grantKubeconfigs(this.role, configuration, this.kubeconfigs);
     if (options.publishes === true) {
       permit(this.role, { actions: ['events:PutEvents'], resources: [bus.eventBusArn] });
     }

@@ -67,12 +67,16 @@ export class LifeboatStack extends Stack {
       value: restore.machine.stateMachineArn,
       description: 'Restores a control plane',
     });
-    const clusterRoles = [...fleet.steps.values(), ...restore.steps.values(), verifier]
-      .filter((step) => step.reachesClusters)
-      .map((step) => step.role.roleArn);
-    new CfnOutput(this, 'ClusterRoles', {
-      value: clusterRoles.join(','),
-      description: 'Roles that talk to management clusters: for access entries of EKS',
-    });
+    const functions = [...fleet.steps.values(), ...restore.steps.values(), verifier];
+    for (const [id, purpose] of [
+      ['BackupClusterRoles', 'backup'],
+      ['RestoreClusterRoles', 'restore'],
+    ] as const) {
+      const roles = functions.filter(({ kubeconfigs }) => kubeconfigs === purpose).map(({ role }) => role.roleArn);
+      new CfnOutput(this, id, {
+        value: roles.join(','),
+        description: `Roles that talk to management clusters for a ${purpose}: for access entries of EKS`,
+      });
+    }
   }
 }

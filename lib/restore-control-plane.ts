@@ -10,7 +10,7 @@ const { points, operations, locks, staging } = KEYS;
 /** Works on the management cluster; of the store it needs its plan, its journal and the lock, and no recovery point. */
 const ON_CLUSTER = {
   memoryMegabytes: 512,
-  kubeconfigs: true,
+  kubeconfigs: 'restore',
   store: { read: [operations, locks], write: [operations, locks] },
 } as const;
 
@@ -19,13 +19,13 @@ const STEPS = {
   'plan-restore': {
     description: 'Finds out whether a restore may be, and what it will change; it can change nothing',
     ...SPOOLING,
-    kubeconfigs: true,
+    kubeconfigs: 'restore',
     store: { read: [points, operations], write: [operations] },
   },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
     ...STREAMING,
-    kubeconfigs: true,
+    kubeconfigs: 'restore',
     // Whoever has a URL may do what its signer may: read what is staged.
     store: {
       read: [points, operations, locks, staging],
@@ -42,7 +42,7 @@ const STEPS = {
   'take-safety-point': {
     description: 'Takes a recovery point of what is replaced; it can delete nothing and shorten no lock',
     ...SPOOLING,
-    kubeconfigs: true,
+    kubeconfigs: 'restore',
     store: { read: [points, operations, locks], write: [operations, locks], upload: [points] },
   },
   'stop-datastore': { description: 'Brings the datastores to zero', ...ON_CLUSTER, timeoutSeconds: 120 },

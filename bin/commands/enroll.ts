@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import type { ClusterAccess } from '../../lambdas/kube/cluster-access.ts';
 import {
   applyEnrolment,
@@ -15,7 +16,7 @@ import { enrolmentObjects, type Enrolment, type Permission } from '../../lambdas
 import { KubeApi } from '../../lambdas/kube/kube-api.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
 import { readAccess } from '../../lambdas/kube/management-cluster-access.ts';
-import { PURPOSES, roleFor, type Purpose } from '../../lambdas/platforms/permissions.ts';
+import { roleFor } from '../../lambdas/platforms/permissions.ts';
 import { loadConfiguration } from '../local/configuration-file.ts';
 import { configuredKubeconfigs, readKubeconfigFile } from '../local/kubeconfig-files.ts';
 import { assertAbsent, writePrivateFile } from '../local/private-file.ts';
@@ -134,7 +135,10 @@ async function administratorAccess(
     return parseKubeconfig(text.reveal(), source);
   }
   try {
-    return await readAccess(configuredKubeconfigs(loadConfiguration(config, process.cwd())), managementCluster);
+    return await readAccess(
+      configuredKubeconfigs(loadConfiguration(config, process.cwd()), 'backup'),
+      managementCluster,
+    );
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     throw new ConfigurationError(`no administrator's access to ${managementCluster}: ${error.message}`, {
@@ -188,7 +192,9 @@ interface Enrolled {
 function enrolled(result: Enrolled): CommandResult {
   const { managementCluster, enrolment, applied, minted, tokenSeconds, target, missing, options } = result;
   const { namespace, account } = enrolment;
-  const entry = 'file' in target ? { kubeconfig: target.file } : { secret: target.secret };
+  const access = 'file' in target ? { kubeconfig: target.file } : { secret: target.secret };
+  // Beside the access of backups, which goes on as it is.
+  const entry = options.for === 'restore' ? { restore: access } : access;
   const configuration = { managementClusters: { [managementCluster]: entry } };
   const endsAt = minted.endsAt.toISOString();
   const again = [

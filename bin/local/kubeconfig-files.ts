@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
+import { accessOf } from '../../lambdas/domain/configuration.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import type { Purpose } from '../../lambdas/domain/purpose.ts';
 import { Secret } from '../../lambdas/domain/secret.ts';
 import type { KubeconfigText } from '../../lambdas/kube/kubeconfigs.ts';
 import { managementClusterAccess, type ClusterAccesses } from '../../lambdas/kube/management-cluster-access.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
 
-/** The ways to management clusters that `lifeboat.yaml` names: kubeconfig files, secrets that hold one, or EKS. */
-export function configuredKubeconfigs(loaded: LoadedConfiguration): ClusterAccesses {
+/** The ways to management clusters that `lifeboat.yaml` names for a purpose: kubeconfig files, secrets that hold one, or EKS. */
+export function configuredKubeconfigs(loaded: LoadedConfiguration, purpose: Purpose): ClusterAccesses {
   const { managementClusters } = loaded.configuration;
   return {
     async read(managementCluster) {
@@ -17,11 +19,12 @@ export function configuredKubeconfigs(loaded: LoadedConfiguration): ClusterAcces
           remedy: `Known are: ${known}. Add it below managementClusters, or correct the name.`,
         });
       }
-      return await managementClusterAccess(managementCluster, entry, {
+      const { way, path: place } = accessOf(entry, purpose);
+      return await managementClusterAccess(managementCluster, way, {
         file: (path) =>
           readKubeconfigFile(
             loaded.resolvePath(path),
-            `Correct managementClusters.${managementCluster}.kubeconfig in ${loaded.file}.`,
+            `Correct managementClusters.${managementCluster}${place}.kubeconfig in ${loaded.file}.`,
           ),
         async secret(id) {
           // Only here, for most configurations have no use for the client of Secrets Manager.

@@ -1,6 +1,7 @@
 import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { ReportProgress } from '../../lambdas/domain/progress.ts';
+import type { Purpose } from '../../lambdas/domain/purpose.ts';
 import { isRecoveryPointId } from '../../lambdas/domain/recovery-point.ts';
 import { openConnections } from '../../lambdas/kube/connections.ts';
 import type { LifeboatEvent } from '../../lambdas/domain/events.ts';
@@ -21,17 +22,18 @@ export interface Ports extends ClusterRunPorts {
   readonly close: () => void;
 }
 
-/** Builds the real ports from the configuration; nothing is contacted yet. */
+/** Builds the real ports from the configuration, with the accounts for a purpose; nothing is contacted yet. */
 export async function openPorts(
   loaded: LoadedConfiguration,
   report: ReportProgress,
   signal: AbortSignal,
+  purpose: Purpose = 'backup',
 ): Promise<Ports> {
   const { configuration } = loaded;
   const store = await openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
   const clock = () => new Date();
-  const { connect, close } = openConnections(configuredKubeconfigs(loaded));
+  const { connect, close } = openConnections(configuredKubeconfigs(loaded, purpose));
   return {
     store,
     catalogue,

@@ -4,6 +4,7 @@ import { eksAccessSchema } from './eks-access.ts';
 import { ConfigurationError } from './errors.ts';
 import { hookSchema } from './hooks.ts';
 import { policyNameSchema, policySchema, type Policy } from './policy.ts';
+import type { Purpose } from './purpose.ts';
 
 const DEFAULT_SAFETY_GRACE_DAYS = 14;
 
@@ -11,25 +12,32 @@ const clusterName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/, 'use lower-case letters, digits, "-" and "."');
 
+const WAYS = [
+  z.strictObject({
+    kubeconfig: z.string().min(1).describe('Path of a kubeconfig file, relative to this file.'),
+  }),
+  z.strictObject({
+    secret: z.string().min(1).describe('Name in Secrets Manager of a secret that holds a kubeconfig.'),
+  }),
+  z.strictObject({
+    eks: eksAccessSchema.describe('An EKS cluster; tokens for it are signed with the AWS credentials at hand.'),
+  }),
+] as const;
+const oneOfWays = (more: string) =>
+  `give exactly one of "kubeconfig: <path>", "secret: <name in Secrets Manager>" and "eks: { cluster, region, endpoint, certificateAuthority }"${more}`;
+
+const restoreAccess = {
+  restore: z
+    .union(WAYS, { error: oneOfWays('') })
+    .optional()
+    .describe('How restores reach it, with an account that may write; as everything else does when left out.'),
+};
 const managementClusterSchema = z
-  .union(
-    [
-      z.strictObject({
-        kubeconfig: z.string().min(1).describe('Path of a kubeconfig file, relative to this file.'),
-      }),
-      z.strictObject({
-        secret: z.string().min(1).describe('Name in Secrets Manager of a secret that holds a kubeconfig.'),
-      }),
-      z.strictObject({
-        eks: eksAccessSchema.describe('An EKS cluster; tokens for it are signed with the AWS credentials at hand.'),
-      }),
-    ],
-    {
-      error:
-        'give exactly one of "kubeconfig: <path>", "secret: <name in Secrets Manager>" and "eks: { cluster, region, endpoint, certificateAuthority }"',
-    },
-  )
+  .union([WAYS[0].extend(restoreAccess), WAYS[1].extend(restoreAccess), WAYS[2].extend(restoreAccess)], {
+    error: oneOfWays(', and beside it nothing but "restore", which is one of them too'),
+  })
   .describe('How the management cluster is reached.');
+type ManagementCluster = z.infer<typeof managementClusterSchema>;
 
 /** Everything that `lifeboat.yaml` may say; unknown keys are refused, so that a typing error can't pass as a default. */
 export const configurationSchema = z
@@ -87,6 +95,15 @@ export const configurationSchema = z
   })
   .meta({ title: 'lifeboat.yaml', description: 'Configuration of Lifeboat.' });
 export type Configuration = z.infer<typeof configurationSchema>;
+
+/** How an account for this purpose reaches a management cluster, and where in its entry that stands. */
+export function accessOf(
+  cluster: ManagementCluster,
+  purpose: Purpose,
+): { readonly way: z.infer<(typeof WAYS)[number]>; readonly path: string } {
+  if (purpose === 'restore' && cluster.restore !== undefined) return { way: cluster.restore, path: '.restore' };
+  return { way: cluster, path: '' };
+}
 
 /** How long safety recovery points are kept from retention. */
 export function safetyGraceDays({ restore }: Configuration): number {

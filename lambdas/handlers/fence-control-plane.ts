@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Pauses the platform's reconcilers and ends the API servers. */
 export const fenceControlPlaneStep = defineStep(directedRestoreSchema, convergedSchema, fenceControlPlane);
 
-export const handler = clusterFunction(fenceControlPlaneStep);
+export const handler = clusterFunction(fenceControlPlaneStep, 'restore');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Takes the pause and everything of the operation away. */
 export const finishRestoreStep = defineStep(directedRestoreSchema, convergedSchema, finishRestore);
 
-export const handler = clusterFunction(finishRestoreStep);
+export const handler = clusterFunction(finishRestoreStep, 'restore');

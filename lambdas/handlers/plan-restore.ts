@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Finds out whether a restore may be, and what it will change; it touches nothing. */
 export const planRestoreStep = defineStep(restoreRequestSchema, restoreSchema, planRestore);
 
-export const handler = clusterFunction(planRestoreStep);
+export const handler = clusterFunction(planRestoreStep, 'restore');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Lists the control planes that a policy selects, once a run, and gives the pages of one part. */
 export const planRunStep = defineStep(partInputSchema, planSchema, planRun);
 
-export const handler = clusterFunction(planRunStep);
+export const handler = clusterFunction(planRunStep, 'backup');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Restores the snapshot beside the live data of every member. */
 export const prepareDataStep = defineStep(directedRestoreSchema, convergedSchema, prepareData);
 
-export const handler = clusterFunction(prepareDataStep);
+export const handler = clusterFunction(prepareDataStep, 'restore');

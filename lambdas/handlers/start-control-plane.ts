@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Starts the API servers and compares what they serve from. */
 export const startControlPlaneStep = defineStep(directedRestoreSchema, convergedSchema, startControlPlane);
 
-export const handler = clusterFunction(startControlPlaneStep);
+export const handler = clusterFunction(startControlPlaneStep, 'restore');

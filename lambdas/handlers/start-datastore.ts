@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Starts the datastores and compares their members. */
 export const startDatastoreStep = defineStep(directedRestoreSchema, convergedSchema, startDatastore);
 
-export const handler = clusterFunction(startDatastoreStep);
+export const handler = clusterFunction(startDatastoreStep, 'restore');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Brings the datastores to zero. */
 export const stopDatastoreStep = defineStep(directedRestoreSchema, convergedSchema, stopDatastore);
 
-export const handler = clusterFunction(stopDatastoreStep);
+export const handler = clusterFunction(stopDatastoreStep, 'restore');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Exchanges the data of every member, or puts the old ones back. */
 export const swapDataStep = defineStep(directedRestoreSchema, convergedSchema, swapData);
 
-export const handler = clusterFunction(swapDataStep);
+export const handler = clusterFunction(swapDataStep, 'restore');

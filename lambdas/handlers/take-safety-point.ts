@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Takes a recovery point of what is about to be replaced, once a restore. */
 export const takeSafetyPointStep = defineStep(directedRestoreSchema, safetyPointSchema, takeSafetyPoint);
 
-export const handler = clusterFunction(takeSafetyPointStep);
+export const handler = clusterFunction(takeSafetyPointStep, 'restore');

@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Takes the recovery point of a control plane, once a run. */
 export const takeSnapshotStep = defineStep(lockedItemSchema, takenSchema, takeScheduled);
 
-export const handler = clusterFunction(takeSnapshotStep);
+export const handler = clusterFunction(takeSnapshotStep, 'backup');

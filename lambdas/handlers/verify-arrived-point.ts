@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Verifies a recovery point when S3 tells that its manifest was written. */
 export const verifyArrivedPointStep = defineStep(objectCreatedSchema, arrivalSchema, verifyArrived);
 
-export const handler = clusterFunction(verifyArrivedPointStep);
+export const handler = clusterFunction(verifyArrivedPointStep, 'backup');

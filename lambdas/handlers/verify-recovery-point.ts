@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Reads the recovery point back and announces the verdict, once a run. */
 export const verifyRecoveryPointStep = defineStep(takenItemSchema, verifiedSchema, verifyScheduled);
 
-export const handler = clusterFunction(verifyRecoveryPointStep);
+export const handler = clusterFunction(verifyRecoveryPointStep, 'backup');

@@ -1,9 +1,10 @@
-import type { Configuration } from '../domain/configuration.ts';
+import { accessOf, type Configuration } from '../domain/configuration.ts';
 import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
+import type { Purpose } from '../domain/purpose.ts';
 import { managementClusterAccess, type ClusterAccesses } from '../kube/management-cluster-access.ts';
 
-/** The ways to the management clusters of a deployed configuration: secrets and EKS, for there are no files. */
-export function deployedAccesses({ managementClusters }: Configuration): ClusterAccesses {
+/** The ways to the management clusters of a deployed configuration for a purpose: secrets and EKS, for there are no files. */
+export function deployedAccesses({ managementClusters }: Configuration, purpose: Purpose): ClusterAccesses {
   return {
     async read(managementCluster) {
       const entry = managementClusters[managementCluster];
@@ -12,7 +13,7 @@ export function deployedAccesses({ managementClusters }: Configuration): Cluster
           remedy: 'Add it to lifeboat.yaml and deploy again.',
         });
       }
-      return await managementClusterAccess(managementCluster, entry, {
+      return await managementClusterAccess(managementCluster, accessOf(entry, purpose).way, {
         file: (path) =>
           Promise.reject(
             new ConfigurationError(`management cluster ${managementCluster} is given by the file ${path}`, {

@@ -1,4 +1,5 @@
 import type { Configuration } from '../domain/configuration.ts';
+import type { Purpose } from '../domain/purpose.ts';
 import { cachedKubeconfigs } from '../kube/cached-kubeconfigs.ts';
 import { openConnections } from '../kube/connections.ts';
 import type { ClusterAccesses } from '../kube/management-cluster-access.ts';
@@ -8,15 +9,18 @@ import { deployedAccesses } from './cluster-accesses.ts';
 import { lambdaFunction, type Invocation, type LambdaFunction, type OpenPorts } from './function.ts';
 import { openPublishingPorts } from './publishing-function.ts';
 
-/** A function of a step that talks to management clusters. */
-export function clusterFunction<Input, Output>(step: Step<Input, Output, ClusterRunPorts>): LambdaFunction<Output> {
-  return lambdaFunction(step, openClusterPorts);
+/** A function of a step that talks to management clusters, with the account for a purpose. */
+export function clusterFunction<Input, Output>(
+  step: Step<Input, Output, ClusterRunPorts>,
+  purpose: Purpose,
+): LambdaFunction<Output> {
+  return lambdaFunction(step, (invocation) => openClusterPorts(invocation, purpose));
 }
 
 /** Connections end with the invocation: a function that is frozen would find them dead. */
-async function openClusterPorts(invocation: Invocation): Promise<OpenPorts<ClusterRunPorts>> {
+async function openClusterPorts(invocation: Invocation, purpose: Purpose): Promise<OpenPorts<ClusterRunPorts>> {
   const runPorts = await openPublishingPorts(invocation);
-  const { connect, close } = openConnections(rememberedAccesses(runPorts.configuration));
+  const { connect, close } = openConnections(rememberedAccesses(runPorts.configuration, purpose));
   // Written in by the bundler.
   const toolVersion = process.env['LIFEBOAT_VERSION'] ?? 'unknown';
   return { ports: { ...runPorts, connect, random: Math.random, toolVersion }, close };
@@ -25,7 +29,7 @@ async function openClusterPorts(invocation: Invocation): Promise<OpenPorts<Clust
 let accesses: ClusterAccesses | undefined;
 
 /** Kubeconfigs outlive the invocation, for a few minutes. */
-function rememberedAccesses(configuration: Configuration): ClusterAccesses {
-  accesses ??= cachedKubeconfigs(deployedAccesses(configuration), () => new Date());
+function rememberedAccesses(configuration: Configuration, purpose: Purpose): ClusterAccesses {
+  accesses ??= cachedKubeconfigs(deployedAccesses(configuration, purpose), () => new Date());
   return accesses;
 }

@@ -7,7 +7,8 @@ import { permissionsOf, type Permission, type PolicyRule } from '../../lambdas/k
 import { KubeApi } from '../../lambdas/kube/kube-api.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
 import { secretsManagerKubeconfigs } from '../../lambdas/kube/secrets-manager-kubeconfigs.ts';
-import { rulesFor, type Purpose } from '../../lambdas/platforms/permissions.ts';
+import type { Purpose } from '../../lambdas/domain/purpose.ts';
+import { rulesFor } from '../../lambdas/platforms/permissions.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
 import { Workspace, type CommandOutcome } from '../suite/lifeboat.ts';
 import { ApiServer } from '../testbed/api-server.ts';
@@ -117,16 +118,16 @@ describe('what enroll prints', () => {
 });
 
 describe('enroll --apply', () => {
-  it.each<[Purpose | 'all', Purpose[]]>([
-    ['backup', ['backup']],
-    ['restore', ['restore']],
-    ['all', ['backup', 'restore']],
-  ])('for %s makes an account with exactly these rules', async (wanted, purposes) => {
+  it.each<[Purpose | 'all', Purpose[], string]>([
+    ['backup', ['backup'], 'mgmt-a:\n      kubeconfig: '],
+    ['restore', ['restore'], 'mgmt-a:\n      restore:\n        kubeconfig: '],
+    ['all', ['backup', 'restore'], 'mgmt-a:\n      kubeconfig: '],
+  ])('for %s makes an account with exactly these rules', async (wanted, purposes, line) => {
     const name = `exact-${wanted}.kubeconfig`;
     const { exitCode, stdout, stderr } = await enroll('--for', wanted, '--apply', '--to', name);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toContain('permissions: the API server goes by every rule');
-    expect(stdout).toContain(`kubeconfig: ${file(name)}`);
+    expect(stdout).toContain(`${line}${file(name)}`);
     const rules = purposes.flatMap(rulesFor);
     expect(await grantedTo(name)).toEqual(new Set([...namesOf(permissionsOf(rules)), ...EVERYBODY]));
     const token = await tokenIn(name);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { PURPOSES, type Purpose } from '../../lambdas/platforms/permissions.ts';
+import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import { attachBed, type Bed } from '../testbed/bed.ts';
 import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { HostedClusterPlan } from '../testbed/hypershift/hosted-cluster-objects.ts';
@@ -85,7 +85,7 @@ export interface Detours {
   readonly endpoint?: string;
   /** Names of clusters to kubeconfig files, in place of those of the enrolled accounts. */
   readonly kubeconfigs?: Readonly<Record<string, string>>;
-  /** Whose accounts those are; backup's when left out. */
+  /** With restore's accounts for restores, beside those of backups. */
   readonly purpose?: Purpose;
   /** How restores get snapshots to their pods; as configured by default when left out. */
   readonly transfer?: 'attach' | 'presigned-url';
@@ -140,8 +140,10 @@ function restoreConfiguration({ purpose, transfer }: Detours): Pick<WorkspaceCon
 
 async function managementClusters({ clusters }: Bed, { kubeconfigs = {}, purpose }: Detours) {
   const entries = clusters.map(async (cluster) => {
-    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster, purpose));
-    return [cluster.name, { kubeconfig }] as const;
+    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster));
+    const restore =
+      purpose === 'restore' ? { restore: { kubeconfig: await enrolledKubeconfig(cluster, purpose) } } : {};
+    return [cluster.name, { kubeconfig, ...restore }] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }

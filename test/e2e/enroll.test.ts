@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
-import { PURPOSES, type Purpose } from '../../lambdas/platforms/permissions.ts';
+import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import { plantSecrets } from '../suite/planted-secrets.ts';
 import type { Bed } from '../testbed/bed.ts';

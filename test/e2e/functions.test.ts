@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
 import { configurationSchema, type Configuration } from '../../lambdas/domain/configuration.ts';
 import { METRIC_NAMESPACE, METRICS } from '../../lambdas/domain/metrics.ts';
+import { PURPOSES } from '../../lambdas/domain/purpose.ts';
 import { manifestKey, type RecoveryPointAddress } from '../../lambdas/domain/recovery-point.ts';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { bundleFunctions } from '../../lib/bundles.ts';
@@ -22,6 +23,7 @@ import { FunctionError, importMilliseconds, LambdaFunctionProcess } from '../sui
 import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { BUSYBOX_IMAGE } from '../testbed/images.ts';
+import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { objectCreated, scheduleFired } from '../unit/handlers/aws-events.ts';
 import { createBucket, enrolledKubeconfig, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
 
@@ -29,6 +31,10 @@ const NAMESPACE = 'functions';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod`;
 const SLOT = '2026-01-02T03:00:00Z';
 const GROUP = 'lifeboat';
+const SECRETS = {
+  backup: 'lifeboat/management-clusters/mgmt-a',
+  restore: 'lifeboat/management-clusters/mgmt-a-restore',
+};
 const POLICIES = { nightly: { select: { namespaces: [NAMESPACE] }, schedule: '@daily', retention: { daily: 7 } } };
 
 let directory: string;
@@ -53,7 +59,7 @@ beforeAll(async () => {
   const configuration: Configuration = configurationSchema.parse({
     store: 's3://named-by-the-stack',
     s3: { endpoint, region, forcePathStyle: true },
-    managementClusters: { [cluster.name]: { secret: 'lifeboat/management-clusters/mgmt-a' } },
+    managementClusters: { [cluster.name]: { secret: SECRETS.backup, restore: { secret: SECRETS.restore } } },
     policies: POLICIES,
     restore: { helperImage: BUSYBOX_IMAGE },
   });
@@ -67,10 +73,7 @@ beforeAll(async () => {
     LIFEBOAT_CONFIGURATION_FILE: join(directory, 'configuration.json'),
     LIFEBOAT_EVENT_BUS: 'lifeboat',
     LIFEBOAT_SCHEDULE_GROUP: GROUP,
-    LIFEBOAT_STATE_MACHINE_ARN: await prepareAws(
-      region,
-      await readFile(await enrolledKubeconfig(cluster, 'restore'), 'utf8'),
-    ),
+    LIFEBOAT_STATE_MACHINE_ARN: await prepareAws(region, cluster),
   };
 }, 900_000);
 
@@ -83,13 +86,15 @@ afterAll(async () => {
 }, 240_000);
 
 /** What the stack makes in an account, as far as the functions touch it; gives the ARN of the state machine. */
-async function prepareAws(region: string, kubeconfig: string): Promise<string> {
+async function prepareAws(region: string, cluster: ManagementCluster): Promise<string> {
   const settings = { region, endpoint: moto.endpoint };
   const schedules = new SchedulerClient(settings);
   const machines = new SFNClient(settings);
-  await new SecretsManagerClient(settings).send(
-    new CreateSecretCommand({ Name: 'lifeboat/management-clusters/mgmt-a', SecretString: kubeconfig }),
-  );
+  for (const purpose of PURPOSES) {
+    const SecretString = await readFile(await enrolledKubeconfig(cluster, purpose), 'utf8');
+    const secrets = new SecretsManagerClient(settings);
+    await secrets.send(new CreateSecretCommand({ Name: SECRETS[purpose], SecretString }));
+  }
   await new EventBridgeClient(settings).send(new CreateEventBusCommand({ Name: 'lifeboat' }));
   await schedules.send(new CreateScheduleGroupCommand({ Name: GROUP }));
   await schedules.send(

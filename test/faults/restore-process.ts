@@ -22,6 +22,7 @@ const ports = await openPorts(
   loadConfiguration(undefined, process.cwd()),
   () => undefined,
   new AbortController().signal,
+  'restore',
 );
 const readResult = () => ports.journal.read(operation, 'result', restoreResultSchema);
 let error: unknown;

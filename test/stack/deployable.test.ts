@@ -25,11 +25,21 @@ describe('a configuration', () => {
     });
   });
 
-  it('with a kubeconfig file is not deployed, and says how to make a secret of it', () => {
-    const { message, remedy } = refusal({ managementClusters: { 'mgmt-a': { kubeconfig: './mgmt-a.kubeconfig' } } });
-    expect(message).toContain('mgmt-a is reached by the file ./mgmt-a.kubeconfig');
-    expect(remedy).toContain('lifeboat enroll mgmt-a --apply --secret lifeboat/management-clusters/mgmt-a');
-  });
+  it.each([
+    ['backup', { kubeconfig: './mgmt-a.kubeconfig' }, 'mgmt-a'],
+    ['restore', { secret: 'a', restore: { kubeconfig: './mgmt-a.kubeconfig' } }, 'mgmt-a-restore'],
+  ])(
+    'with a kubeconfig file for a %s is not deployed, and says how to make a secret of it',
+    (purpose, entry, secret) => {
+      const { message, remedy } = refusal({ managementClusters: { 'mgmt-a': entry } });
+      expect(message).toContain(
+        `for a ${purpose}, management cluster mgmt-a is reached by the file ./mgmt-a.kubeconfig`,
+      );
+      expect(remedy).toContain(
+        `lifeboat enroll mgmt-a --for ${purpose} --apply --secret lifeboat/management-clusters/${secret}"`,
+      );
+    },
+  );
 
   it.each([
     ['another S3', { s3: { endpoint: 'https://s3.example.com' } }, /s3\.endpoint/],

@@ -9,7 +9,10 @@ import { asText, synthesize } from './synthesized.ts';
 
 const template = synthesize({
   managementClusters: {
-    'mgmt-a': { secret: 'lifeboat/management-clusters/mgmt-a' },
+    'mgmt-a': {
+      secret: 'lifeboat/management-clusters/mgmt-a',
+      restore: { secret: 'lifeboat/management-clusters/mgmt-a-restore' },
+    },
     'mgmt-b': { secret: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf' },
   },
 });
@@ -28,7 +31,8 @@ function whoMay(actions: readonly string[], resource: string): string[] {
     .sort();
 }
 
-const ON_CLUSTERS = FUNCTIONS_ON_CLUSTERS.map(pascalCase);
+const FOR_BACKUPS = FUNCTIONS_ON_CLUSTERS.backup.map(pascalCase);
+const FOR_RESTORES = FUNCTIONS_ON_CLUSTERS.restore.map(pascalCase);
 const RESTORING = roles.filter(({ resource }) => /^RestoreControlPlane(?!Role)/.test(resource.id));
 const STAGED = `${bucket}/staging/a`;
 /** One key of every kind that the store holds. */
@@ -111,20 +115,22 @@ describe('the rights of the functions', () => {
     expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(['ApplyRetention', 'ReportStatus', ...readers].sort());
   });
 
-  it('let only those read kubeconfigs that reach clusters, and only those of the configuration', () => {
+  it('let only those read kubeconfigs that reach clusters, and only those of the configuration for their purpose', () => {
     const secrets = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:';
-    expect(whoMay(['secretsmanager:GetSecretValue'], `${secrets}lifeboat/management-clusters/mgmt-a-AbCdEf`)).toEqual(
-      ON_CLUSTERS,
-    );
-    const other = `${secrets}lifeboat/management-clusters/mgmt-a-staging-AbCdEf`;
-    expect(whoMay(['secretsmanager:GetSecretValue'], other)).toEqual([]);
+    const readersOf = (secret: string) => whoMay(['secretsmanager:GetSecretValue'], secret);
+    expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-AbCdEf`)).toEqual(FOR_BACKUPS);
+    expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-restore-AbCdEf`)).toEqual(FOR_RESTORES);
+    expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-staging-AbCdEf`)).toEqual([]);
     const byArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf';
-    expect(whoMay(['secretsmanager:GetSecretValue'], byArn)).toEqual(ON_CLUSTERS);
+    expect(readersOf(byArn)).toEqual([...FOR_BACKUPS, ...FOR_RESTORES].sort());
   });
 
-  it('are entered for EKS by the roles that reach clusters', () => {
-    const arns = roles.filter(({ name }) => ON_CLUSTERS.includes(name)).map(({ resource }) => `<${resource.id}.Arn>`);
-    expect(template.outputs['ClusterRoles']?.split(',').sort()).toEqual(arns.sort());
+  it.each([
+    ['BackupClusterRoles', FOR_BACKUPS],
+    ['RestoreClusterRoles', FOR_RESTORES],
+  ])('are entered for EKS by the output %s', (output, names) => {
+    const arns = roles.filter(({ name }) => names.includes(name)).map(({ resource }) => `<${resource.id}.Arn>`);
+    expect(template.outputs[output]?.split(',').sort()).toEqual(arns.sort());
   });
 
   it('let only those publish that have a verdict, and only on our bus', () => {

@@ -19,7 +19,9 @@ export interface CommandOutcome {
 export interface WorkspaceConfiguration {
   readonly store: string;
   readonly s3?: { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean };
-  readonly managementClusters: Readonly<Record<string, { readonly kubeconfig: string }>>;
+  readonly managementClusters: Readonly<
+    Record<string, { readonly kubeconfig: string; readonly restore?: { readonly kubeconfig: string } }>
+  >;
   readonly policies?: Readonly<Record<string, object>>;
   readonly restore?: { readonly helperImage: string; readonly transfer?: 'attach' | 'presigned-url' };
 }

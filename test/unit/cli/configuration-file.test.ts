@@ -33,7 +33,7 @@ function messageFor(text: string): string {
 const VALID = `store: ./recovery-points
 managementClusters:
   mgmt-a: { kubeconfig: ./mgmt-a.kubeconfig }
-  mgmt-b: { secret: lifeboat/management-clusters/mgmt-b }
+  mgmt-b: { secret: lifeboat/management-clusters/mgmt-b, restore: { kubeconfig: ./mgmt-b-restore.kubeconfig } }
 `;
 
 describe('lifeboat.yaml', () => {
@@ -46,6 +46,7 @@ describe('lifeboat.yaml', () => {
     expect(loaded.resolvePath('./mgmt-a.kubeconfig')).toBe(join(directory, 'mgmt-a.kubeconfig'));
     expect(loaded.configuration.managementClusters['mgmt-b']).toEqual({
       secret: 'lifeboat/management-clusters/mgmt-b',
+      restore: { kubeconfig: './mgmt-b-restore.kubeconfig' },
     });
   });
 
@@ -74,6 +75,11 @@ describe('lifeboat.yaml', () => {
       'two ways to one cluster',
       VALID.replace('{ secret', '{ kubeconfig: ./x, secret'),
       /lifeboat\.yaml:4:3.*exactly one/,
+    ],
+    [
+      'two ways to one cluster for restores',
+      VALID.replace('restore: {', 'restore: { secret: x,'),
+      /lifeboat\.yaml:4:\d+.*exactly one/,
     ],
     [
       'a cluster name that can be no path',
