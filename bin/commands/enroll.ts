@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
+import { describePermission } from '../../lambdas/kube/access-reviews.ts';
 import type { ClusterAccess } from '../../lambdas/kube/cluster-access.ts';
 import {
   applyEnrolment,
@@ -245,8 +246,5 @@ function describeSeconds(seconds: number): string {
 
 function describeEffect(missing: readonly Permission[]): string {
   if (missing.length === 0) return 'permissions: the API server goes by every rule';
-  const list = missing.map(
-    ({ group, resource, verb }) => `${verb} ${group === '' ? resource : `${resource}.${group}`}`,
-  );
-  return `permissions NOT in force: ${list.join(', ')}; look for an authorizer beside RBAC, then run it again`;
+  return `permissions NOT in force: ${missing.map(describePermission).join(', ')}; look for an authorizer beside RBAC, then run it again`;
 }

@@ -29,7 +29,7 @@ function missingRule({ verbs, group, resource, namespace, name }: ApiCall): stri
     return `Add this rule to its ClusterRole: {nonResourceURLs: ${list([resource])}, verbs: ${list(verbs)}}.`;
   const names = name === undefined ? '' : `, resourceNames: ${list([name])}`;
   const rule = `{apiGroups: ${list([group])}, resources: ${list([resource])}${names}, verbs: ${list(verbs)}}`;
-  return `Add this rule to ${namespace === undefined ? 'its ClusterRole' : `its Role in namespace "${namespace}"`}: ${rule}.`;
+  return `Add this rule to ${namespace === undefined ? 'its ClusterRole' : `its Role in namespace "${namespace}"`}: ${rule}; "lifeboat enroll" gives all that a purpose needs.`;
 }
 
 /**

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { ConflictError, PermissionError } from '../domain/errors.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { Secret } from '../domain/secret.ts';
+import { deniedPermissions } from './access-reviews.ts';
 import { CredentialsRefusedError } from './api-failure.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { OUR_LABEL, permissionsOf, type Permission, type PolicyRule } from './enrolment-objects.ts';
@@ -150,8 +151,6 @@ export function tokenKubeconfig(access: ClusterAccess, cluster: string, user: st
   return new Secret(stringify(kubeconfig, { lineWidth: 0 }));
 }
 
-const reviewSchema = z.looseObject({ status: z.looseObject({ allowed: z.boolean() }) });
-
 export interface EffectOptions extends CallOptions {
   /** API servers learn of a new role from each other with a delay. */
   readonly timeoutMilliseconds?: number;
@@ -168,33 +167,15 @@ export async function missingPermissions(
   { timeoutMilliseconds = 30_000, intervalMilliseconds = 500, ...options }: EffectOptions = {},
 ): Promise<Permission[]> {
   const deadline = performance.now() + timeoutMilliseconds;
-  let missing: readonly Permission[] = permissionsOf(rules);
+  let missing = permissionsOf(rules);
   for (;;) {
     try {
-      const allowed = await Promise.all(missing.map((permission) => isAllowed(api, permission, options)));
-      missing = missing.filter((_, index) => allowed[index] !== true);
+      missing = await deniedPermissions(api, missing, options);
     } catch (error) {
       // Another API server than the one that minted the token may not know the account yet.
       if (!(error instanceof PermissionError) || performance.now() > deadline) throw error;
     }
-    if (missing.length === 0 || performance.now() > deadline) return [...missing];
+    if (missing.length === 0 || performance.now() > deadline) return missing;
     await delay(intervalMilliseconds, undefined, options);
   }
-}
-
-async function isAllowed(api: KubeApi, { group, resource, verb }: Permission, options: CallOptions): Promise<boolean> {
-  const [plural, subresource] = resource.split('/');
-  const { status } = await api.request(
-    { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview' },
-    {
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SelfSubjectAccessReview',
-      spec: {
-        resourceAttributes: { group, resource: plural, ...(subresource !== undefined && { subresource }), verb },
-      },
-    },
-    reviewSchema,
-    options,
-  );
-  return status.allowed;
 }

@@ -60,6 +60,8 @@ export interface Platform {
   readonly backupPermissions: readonly PolicyRule[];
   /** All that a restore in place may do, its safety snapshot included. */
   readonly restorePermissions: readonly PolicyRule[];
+  /** Where the objects of a control plane lie. */
+  namespacesOf(name: ControlPlaneName): readonly string[];
   /** The control planes of a management cluster; none when the cluster does not run this platform. */
   discover(api: KubeApi): Promise<DiscoveredControlPlane[]>;
   /** NotFoundError when there is no such control plane, NoUsableMemberError when its datastore can't be reached this way. */

@@ -28,6 +28,7 @@ import { unpack, withSpoolFile } from '../recovery-points/unpack.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { choosePoint } from './choose-point.ts';
 import { checkIdentity, refuseUnfitPoint, refuseUnfitTarget, warningsOf } from './preflight.ts';
+import { warningsOfRights } from './rights.ts';
 
 /** So many values are compared once the restored datastore serves. */
 const SAMPLED_KEYS = 200;
@@ -73,6 +74,7 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
     datastores.push(planned.plan);
     warnings.push(...planned.warnings);
   }
+  warnings.push(...(await warningsOfRights({ platform, name, api: cluster.api }, { signal: ports.signal })));
   const sizeBytes = datastores.reduce((sum, datastore) => sum + datastore.sizeBytes, 0);
   const members = target.datastores.reduce((sum, installation) => sum + installation.members.length, 0);
   return {

@@ -21,6 +21,8 @@ export const hypershift: Platform = {
   backupPermissions: BACKUP_PERMISSIONS,
   restorePermissions: RESTORE_PERMISSIONS,
 
+  namespacesOf: (name) => [name.namespace, controlPlaneNamespace(name)],
+
   async discover(api) {
     if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return [];
     const objects = await api.list(HYPERSHIFT_API, 'HostedCluster');
