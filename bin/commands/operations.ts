@@ -70,7 +70,7 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       result === null
         ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : 'not begun, nothing was touched'}; ` +
           (worker === null
-            ? `unless AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
+            ? `if no execution in AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
             : `${worker} works on it`)
         : describeResult(result),
     ].join('\n'),

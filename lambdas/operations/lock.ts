@@ -20,8 +20,8 @@ const ATTENDED_LEASE_MILLISECONDS = 2 * 60 * 1000;
 const EXTENSIONS_A_LEASE = 4;
 
 /** Shorter: whoever resumes what a process left behind that was killed waits for it. */
-const WORKER_LEASE_MILLISECONDS = 30 * 1000;
-const LOOKS_A_LEASE = 30;
+const WORKER_LEASE_MILLISECONDS = 15 * 1000;
+const LOOKS_A_LEASE = 15;
 
 interface LockPorts {
   readonly locks: Locks;

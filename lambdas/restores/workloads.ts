@@ -19,36 +19,23 @@ const GRACE_SECONDS = 1;
 
 /** Brings a workload to zero without waiting for its own grace. Gives what it waits for; undefined when its pods are gone. */
 export async function endWorkload(api: KubeApi, workload: Workload): Promise<string | undefined> {
+  const standing = await lookAt(api, workload);
   // Before the scaling: a kubelet that has begun to stop a container with a long grace does not hear of a shorter one.
-  for (const pod of await podsOf(api, workload.namespace, await readWorkload(api, workload))) {
-    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata as DeletionMetadata;
+  for (const { metadata } of standing.pods) {
+    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = metadata as DeletionMetadata;
     if (deletionTimestamp !== undefined && deletionGracePeriodSeconds <= GRACE_SECONDS) continue;
-    const { name, uid } = pod.metadata;
+    const { name, uid } = metadata;
     await api.delete(
       { apiVersion: 'v1', kind: 'Pod', namespace: workload.namespace, name },
       { gracePeriodSeconds: GRACE_SECONDS, ...(uid !== undefined && { uid }) },
     );
   }
-  return await scaleTo(api, workload, 0);
-}
-
-interface DeletionMetadata {
-  readonly deletionTimestamp?: string;
-  readonly deletionGracePeriodSeconds?: number;
+  return await bringTo(api, workload, standing, 0);
 }
 
 /** Brings a workload to a number of replicas. Gives what it still waits for; undefined when its pods are as they must be. */
 export async function scaleTo(api: KubeApi, workload: Workload, replicas: number): Promise<string | undefined> {
-  const { kind, namespace, name } = workload;
-  const object = await readWorkload(api, workload);
-  // Looked at each time: whoever reconciles may not have heard of the pause yet and put the number back.
-  if ((object.spec.replicas ?? 1) !== replicas) await api.scale({ apiVersion: APPS, kind, namespace, name }, replicas);
-  const pods = await podsOf(api, namespace, object);
-  if (replicas === 0) return pods.length === 0 ? undefined : `${pods.length} pods of ${name} are still there`;
-  const ready = pods.filter(isReady).length;
-  return ready === replicas && pods.length === replicas
-    ? undefined
-    : `${ready} of ${replicas} pods of ${name} are ready`;
+  return await bringTo(api, workload, await lookAt(api, workload), replicas);
 }
 
 /**
@@ -57,12 +44,17 @@ export async function scaleTo(api: KubeApi, workload: Workload, replicas: number
  * each other member (server/etcdserver/corrupt.go); one whose peer has no address yet asks in vain at once.
  */
 export async function startInTurn(api: KubeApi, workload: Workload): Promise<string | undefined> {
-  const { namespace, name, replicas } = workload;
-  const object = await readWorkload(api, workload);
-  const running = (await podsOf(api, namespace, object)).filter(isRunning).length;
-  const next = Math.min(replicas, Math.max(object.spec.replicas ?? 1, running + 1));
-  const waitsFor = await scaleTo(api, workload, next);
+  const { name, replicas } = workload;
+  const standing = await lookAt(api, workload);
+  const running = standing.pods.filter(isRunning).length;
+  const next = Math.min(replicas, Math.max(standing.replicas, running + 1));
+  const waitsFor = await bringTo(api, workload, standing, next);
   return waitsFor ?? (next < replicas ? `${next} of ${replicas} pods of ${name} are started` : undefined);
+}
+
+interface DeletionMetadata {
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
 }
 
 /**
@@ -87,20 +79,45 @@ function isCrashed(pod: KubernetesObject): boolean {
   return containerStatuses.some(({ state }) => state?.waiting?.reason === 'CrashLoopBackOff');
 }
 
-async function readWorkload(api: KubeApi, { kind, namespace, name }: Workload): Promise<WorkloadObject> {
-  const object = await api.get({ apiVersion: APPS, kind, namespace, name });
-  if (object !== undefined) return object as WorkloadObject;
-  throw new GateError(`${kind} ${namespace}/${name} is gone`, {
-    remedy: 'Somebody deleted it, or its platform did; let the platform make it again, then try again.',
-  });
+/** A workload as it is: the replicas that it is told, and its pods that have not ended. */
+interface Standing {
+  readonly replicas: number;
+  readonly pods: readonly KubernetesObject[];
 }
 
-async function podsOf(api: KubeApi, namespace: string, { spec }: WorkloadObject): Promise<KubernetesObject[]> {
-  const labelSelector = Object.entries(spec.selector.matchLabels ?? {})
+async function lookAt(api: KubeApi, { kind, namespace, name }: Workload): Promise<Standing> {
+  const object = (await api.get({ apiVersion: APPS, kind, namespace, name })) as WorkloadObject | undefined;
+  if (object === undefined) {
+    throw new GateError(`${kind} ${namespace}/${name} is gone`, {
+      remedy: 'Somebody deleted it, or its platform did; let the platform make it again, then try again.',
+    });
+  }
+  const { replicas = 1, selector } = object.spec;
+  const labelSelector = Object.entries(selector.matchLabels ?? {})
     .map((label) => label.join('='))
     .join(',');
   const pods = await api.list('v1', 'Pod', { namespace, labelSelector });
-  return pods.filter((pod) => !isOver(pod));
+  return { replicas, pods: pods.filter((pod) => !isOver(pod)) };
+}
+
+async function bringTo(
+  api: KubeApi,
+  { kind, namespace, name }: Workload,
+  standing: Standing,
+  replicas: number,
+): Promise<string | undefined> {
+  const { pods } = standing;
+  if (standing.replicas !== replicas) {
+    // Looked at each time: whoever reconciles may not have heard of the pause yet and put the number back.
+    await api.scale({ apiVersion: APPS, kind, namespace, name }, replicas);
+    // The pods that were looked at are those of the former number.
+    return `${pods.length} pods of ${name} are on their way to ${replicas}`;
+  }
+  if (replicas === 0) return pods.length === 0 ? undefined : `${pods.length} pods of ${name} are still there`;
+  const ready = pods.filter(isReady).length;
+  return ready === replicas && pods.length === replicas
+    ? undefined
+    : `${ready} of ${replicas} pods of ${name} are ready`;
 }
 
 interface PodStatus {
