@@ -5,11 +5,12 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import type { Configuration } from '../lambdas/domain/configuration.ts';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
+import { PURPOSES } from '../lambdas/domain/purpose.ts';
 import { Alarms } from './alarms.ts';
 import { BackUpFleet } from './back-up-fleet.ts';
 import { ConfigurationLayer } from './configuration-layer.ts';
 import { Arrivals, Hooks } from './events.ts';
-import type { Surroundings } from './lifeboat-function.ts';
+import { pascalCase, type Surroundings } from './lifeboat-function.ts';
 import { Network } from './network.ts';
 import { Observability } from './observability.ts';
 import { PolicySchedules } from './policy-schedules.ts';
@@ -68,12 +69,9 @@ export class LifeboatStack extends Stack {
       description: 'Restores a control plane',
     });
     const functions = [...fleet.steps.values(), ...restore.steps.values(), verifier];
-    for (const [id, purpose] of [
-      ['BackupClusterRoles', 'backup'],
-      ['RestoreClusterRoles', 'restore'],
-    ] as const) {
+    for (const purpose of PURPOSES) {
       const roles = functions.filter(({ kubeconfigs }) => kubeconfigs === purpose).map(({ role }) => role.roleArn);
-      new CfnOutput(this, id, {
+      new CfnOutput(this, pascalCase(`${purpose}-cluster-roles`), {
         value: roles.join(','),
         description: `Roles that talk to management clusters for a ${purpose}: for access entries of EKS`,
       });

@@ -29,7 +29,7 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
     const plan = await ports.journal.read(operation, 'plan', listedPlanSchema);
     const result = await ports.journal.read(operation, 'result', listedResultSchema);
     const begun = await ports.journal.has(operation, FIRST_TOUCH);
-    const worker = await workerOf(operation, ports);
+    const worker = result === undefined ? await workerOf(operation, ports) : null;
     if (plan !== undefined) found.push({ operation, ...plan, begun, worker, outcome: result?.outcome ?? null });
   }
   const now = ports.clock();
@@ -59,7 +59,7 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
   const plan = await readRestorePlan(id, ports);
   const result = (await ports.journal.read(id, 'result', restoreResultSchema)) ?? null;
   const documents = await ports.journal.documents(id);
-  const worker = await workerOf(id, ports);
+  const worker = result === null ? await workerOf(id, ports) : null;
   return {
     json: { plan, documents, worker, result },
     text: [

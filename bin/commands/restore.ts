@@ -70,7 +70,8 @@ const EXIT_CODES: Readonly<Record<RestoreResult['outcome'], number>> = {
  */
 export async function restore(ports: Ports, controlPlane: string, options: RestoreOptions): Promise<CommandResult> {
   parseControlPlaneName(controlPlane);
-  if (options.resume === undefined && !options.dryRun) {
+  const isNew = options.resume === undefined;
+  if (isNew && !options.dryRun) {
     // The machine refuses it as well, but only after the recovery point has been read back.
     await ports.locks.refuseWhileHeld(controlPlaneLock(controlPlane));
   }
@@ -79,15 +80,14 @@ export async function restore(ports: Ports, controlPlane: string, options: Resto
       ? await makePlan(newRequest(ports, controlPlane, options), ports)
       : await readPlan(ports, controlPlane, options.resume);
   if (options.dryRun) return { json: { plan, result: null }, text: describePlan(plan, ports.clock()) };
-  if (options.resume === undefined) await confirm(plan, options, ports);
+  if (isNew) await confirm(plan, options, ports);
   const worker = `process ${process.pid} on ${hostname()} since ${ports.clock().toISOString()}`;
   return await withOperationLock({ operation: plan.operation, worker }, ports, async ({ signal }) => {
-    if (options.resume !== undefined) return await runRestore(plan, options.acceptOtherUid, { ...ports, signal });
-    await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
+    if (isNew) await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
     try {
       return await runRestore(plan, options.acceptOtherUid, { ...ports, signal });
     } catch (error) {
-      if (error instanceof LockedError && !signal.aborted) await recordRefusal(plan, error, ports);
+      if (isNew && error instanceof LockedError && !signal.aborted) await recordRefusal(plan, error, ports);
       throw error;
     }
   });

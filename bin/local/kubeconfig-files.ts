@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { accessOf } from '../../lambdas/domain/configuration.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { Purpose } from '../../lambdas/domain/purpose.ts';
 import { Secret } from '../../lambdas/domain/secret.ts';
@@ -19,19 +18,9 @@ export function configuredKubeconfigs(loaded: LoadedConfiguration, purpose: Purp
           remedy: `Known are: ${known}. Add it below managementClusters, or correct the name.`,
         });
       }
-      const { way, path: place } = accessOf(entry, purpose);
-      return await managementClusterAccess(managementCluster, way, {
-        file: (path) =>
-          readKubeconfigFile(
-            loaded.resolvePath(path),
-            `Correct managementClusters.${managementCluster}${place}.kubeconfig in ${loaded.file}.`,
-          ),
-        async secret(id) {
-          // Only here, for most configurations have no use for the client of Secrets Manager.
-          const { secretsManagerKubeconfigs } = await import('../../lambdas/kube/secrets-manager-kubeconfigs.ts');
-          return await secretsManagerKubeconfigs().read(id);
-        },
-      });
+      return await managementClusterAccess(managementCluster, entry, purpose, (path, place) =>
+        readKubeconfigFile(loaded.resolvePath(path), `Correct ${place} in ${loaded.file}.`),
+      );
     },
   };
 }

@@ -37,7 +37,7 @@ const managementClusterSchema = z
     error: oneOfWays(', and beside it nothing but "restore", which is one of them too'),
   })
   .describe('How the management cluster is reached.');
-type ManagementCluster = z.infer<typeof managementClusterSchema>;
+export type ManagementCluster = z.infer<typeof managementClusterSchema>;
 
 /** Everything that `lifeboat.yaml` may say; unknown keys are refused, so that a typing error can't pass as a default. */
 export const configurationSchema = z

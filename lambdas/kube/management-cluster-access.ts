@@ -1,19 +1,14 @@
+import { accessOf, type ManagementCluster } from '../domain/configuration.ts';
 import type { EksAccess } from '../domain/eks-access.ts';
 import { ConfigurationError } from '../domain/errors.ts';
+import type { Purpose } from '../domain/purpose.ts';
 import { certificateValidity } from './certificates.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { parseKubeconfig } from './kubeconfig.ts';
 import type { KubeconfigText } from './kubeconfigs.ts';
 
-/** What the configuration says of a management cluster. */
-export type ManagementClusterEntry =
-  { readonly kubeconfig: string } | { readonly secret: string } | { readonly eks: EksAccess };
-
-/** How what an entry refers to is read; each may refuse, where there are no files or no secrets. */
-export interface AccessReaders {
-  file(path: string): Promise<KubeconfigText>;
-  secret(id: string): Promise<KubeconfigText>;
-}
+/** Reads the kubeconfig file that stands at a place of the configuration, or refuses it where there are no files. */
+export type ReadKubeconfigFile = (path: string, place: string) => Promise<KubeconfigText>;
 
 /** A kubeconfig that is yet to be checked, or access that needs none. */
 export type FoundAccess = KubeconfigText | ClusterAccess;
@@ -26,17 +21,22 @@ export interface ClusterAccesses {
 }
 
 /**
- * The way to the management cluster of a configuration's entry. Errors: those of the reader; ConfigurationError for an EKS
- * cluster whose certificate authority is none.
+ * The way of a configuration's entry to its management cluster, for a purpose. Errors: those of `readFile` and of Secrets
+ * Manager; ConfigurationError for an EKS cluster whose certificate authority is none.
  */
 export async function managementClusterAccess(
   name: string,
-  entry: ManagementClusterEntry,
-  readers: AccessReaders,
+  entry: ManagementCluster,
+  purpose: Purpose,
+  readFile: ReadKubeconfigFile,
 ): Promise<FoundAccess> {
-  if ('kubeconfig' in entry) return await readers.file(entry.kubeconfig);
-  if ('secret' in entry) return await readers.secret(entry.secret);
-  return await eksClusterAccess(name, entry.eks);
+  const { way, path } = accessOf(entry, purpose);
+  const place = `managementClusters.${name}${path}`;
+  if ('kubeconfig' in way) return await readFile(way.kubeconfig, `${place}.kubeconfig`);
+  if ('eks' in way) return await eksClusterAccess(`${place}.eks`, way.eks);
+  // Only here, as of EKS: most configurations have no use for AWS.
+  const { secretsManagerKubeconfigs } = await import('./secrets-manager-kubeconfigs.ts');
+  return await secretsManagerKubeconfigs().read(way.secret);
 }
 
 /** The checked access to a management cluster. KubeconfigError as of {@link parseKubeconfig}. */
@@ -49,16 +49,15 @@ export function checkedAccess(found: FoundAccess): ClusterAccess {
   return 'text' in found ? parseKubeconfig(found.text.reveal(), found.source) : found;
 }
 
-async function eksClusterAccess(name: string, eks: EksAccess): Promise<ClusterAccess> {
+async function eksClusterAccess(place: string, eks: EksAccess): Promise<ClusterAccess> {
   const ca = Buffer.from(eks.certificateAuthority, 'base64').toString('utf8');
   try {
     certificateValidity(ca);
   } catch {
-    throw new ConfigurationError(`managementClusters.${name}.eks.certificateAuthority holds no certificate`, {
+    throw new ConfigurationError(`${place}.certificateAuthority holds no certificate`, {
       remedy: 'Put there: aws eks describe-cluster --name <cluster> --query cluster.certificateAuthority.data.',
     });
   }
-  // Only here, for most configurations have no use for AWS.
   const { eksTokens } = await import('./eks-token.ts');
   return {
     server: eks.endpoint.replace(/\/+$/, ''),

@@ -1,4 +1,4 @@
-import { accessOf, type Configuration } from '../domain/configuration.ts';
+import type { Configuration } from '../domain/configuration.ts';
 import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
 import type { Purpose } from '../domain/purpose.ts';
 import { managementClusterAccess, type ClusterAccesses } from '../kube/management-cluster-access.ts';
@@ -13,20 +13,14 @@ export function deployedAccesses({ managementClusters }: Configuration, purpose:
           remedy: 'Add it to lifeboat.yaml and deploy again.',
         });
       }
-      return await managementClusterAccess(managementCluster, accessOf(entry, purpose).way, {
-        file: (path) =>
-          Promise.reject(
-            new ConfigurationError(`management cluster ${managementCluster} is given by the file ${path}`, {
-              remedy:
-                'A function has no such file: store the kubeconfig with "lifeboat enroll --secret", and name the secret.',
-            }),
-          ),
-        async secret(id) {
-          // Only here: the command line runs the same steps, often without any secret.
-          const { secretsManagerKubeconfigs } = await import('../kube/secrets-manager-kubeconfigs.ts');
-          return await secretsManagerKubeconfigs().read(id);
-        },
-      });
+      return await managementClusterAccess(managementCluster, entry, purpose, (path) =>
+        Promise.reject(
+          new ConfigurationError(`management cluster ${managementCluster} is given by the file ${path}`, {
+            remedy:
+              'A function has no such file: store the kubeconfig with "lifeboat enroll --secret", and name the secret.',
+          }),
+        ),
+      );
     },
   };
 }

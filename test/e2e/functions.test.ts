@@ -90,9 +90,9 @@ async function prepareAws(region: string, cluster: ManagementCluster): Promise<s
   const settings = { region, endpoint: moto.endpoint };
   const schedules = new SchedulerClient(settings);
   const machines = new SFNClient(settings);
+  const secrets = new SecretsManagerClient(settings);
   for (const purpose of PURPOSES) {
     const SecretString = await readFile(await enrolledKubeconfig(cluster, purpose), 'utf8');
-    const secrets = new SecretsManagerClient(settings);
     await secrets.send(new CreateSecretCommand({ Name: SECRETS[purpose], SecretString }));
   }
   await new EventBridgeClient(settings).send(new CreateEventBusCommand({ Name: 'lifeboat' }));

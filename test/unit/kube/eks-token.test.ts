@@ -149,7 +149,7 @@ describe('an EKS cluster in the configuration', () => {
   };
   const refuse = () => Promise.reject(new Error('nothing is to be read'));
   const accessTo = (eks: typeof entry) =>
-    readAccess({ read: (name) => managementClusterAccess(name, { eks }, { file: refuse, secret: refuse }) }, 'prod');
+    readAccess({ read: (name) => managementClusterAccess(name, { eks }, 'backup', refuse) }, 'prod');
 
   it('is reached at its endpoint, with its CA, and a token of its own', async () => {
     const access = await accessTo({ ...entry, endpoint: `${entry.endpoint}/` });
@@ -180,6 +180,12 @@ describe('an EKS cluster in the configuration', () => {
   it('is refused when its certificate authority is none', async () => {
     const failure = accessTo({ ...entry, certificateAuthority: 'bm8gY2VydGlmaWNhdGU=' });
     await expect(failure).rejects.toThrow('managementClusters.prod.eks.certificateAuthority holds no certificate');
+  });
+
+  it('is refused at its place when that is the access of restores', async () => {
+    const unfit = { eks: { ...entry, certificateAuthority: 'bm8gY2VydGlmaWNhdGU=' } };
+    const failure = managementClusterAccess('prod', { eks: entry, restore: unfit }, 'restore', refuse);
+    await expect(failure).rejects.toThrow('managementClusters.prod.restore.eks.certificateAuthority holds');
   });
 
   it.each([
