@@ -87,7 +87,7 @@ const etcdEntrySchema = z.strictObject({
     .array(z.strictObject({ provider: z.string(), key: z.string(), keyId: z.string().optional(), values: z.int() }))
     .readonly(),
   warnings: z.array(z.string()),
-  /** Revisions a second since the previous recovery point; null for the first one. Sizes a restore's revision bump. */
+  /** Revisions a second since the previous recovery point, never across a restore; null: not known. Sizes a restore's revision bump. */
   writesPerSecond: z.number().nonnegative().nullable(),
 });
 export type EtcdEntry = z.infer<typeof etcdEntrySchema>;

@@ -18,8 +18,8 @@ import {
   type RecoveryPointReason,
 } from '../domain/recovery-point.ts';
 import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
+import { writeRate, type RecordedRevision } from '../domain/write-rate.ts';
 import type { Platform } from '../platforms/platform.ts';
-import type { CataloguedPoint } from '../store/catalogue.ts';
 import { inspectSnapshot } from './inspect.ts';
 import type { PutOptions } from '../store/object-store.ts';
 import type { TakePorts } from './ports.ts';
@@ -74,7 +74,10 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
     const proofs: Proof[] = [];
     for (const workload of described.datastores) {
       const taken = await takeDatastore(workload, address, written, once, timer, ports);
-      datastores.push(describeDatastore(workload, taken, previous, takenAt));
+      const before = previous && recordedRevision(previous.manifest, workload.datastore);
+      const { clusterId } = taken.snapshot;
+      const observed = { controlPlaneUid: described.uid, clusterId, revision: taken.facts.revision, takenAt };
+      datastores.push(describeDatastore(workload, taken, writeRate(observed, before)));
       proofs.push(...taken.proofs);
     }
     const manifest: Manifest = {
@@ -202,8 +205,7 @@ async function takeDatastore(
 function describeDatastore(
   { datastore }: EtcdWorkload,
   { file, snapshot, facts }: TakenDatastore,
-  previous: CataloguedPoint | undefined,
-  takenAt: Date,
+  writesPerSecond: number | null,
 ): EtcdEntry {
   return {
     name: datastore,
@@ -213,19 +215,11 @@ function describeDatastore(
     ...snapshot,
     clusterVersion: facts.clusterVersion ?? null,
     prefix: facts.prefix ?? null,
-    writesPerSecond: writeRate(datastore, facts.revision, previous, takenAt),
+    writesPerSecond,
   };
 }
 
-/** Revisions a second since the previous point; null without one, or when the revision went back (after a restore). */
-function writeRate(
-  datastore: string,
-  revision: number,
-  previous: CataloguedPoint | undefined,
-  takenAt: Date,
-): number | null {
-  const before = previous?.manifest.datastores.find(({ name }) => name === datastore);
-  if (previous === undefined || before === undefined || before.revision > revision) return null;
-  const seconds = (takenAt.getTime() - Date.parse(previous.manifest.takenAt)) / 1000;
-  return seconds <= 0 ? null : (revision - before.revision) / seconds;
+function recordedRevision(manifest: Manifest, datastore: string): RecordedRevision | undefined {
+  const entry = manifest.datastores.find(({ name }) => name === datastore);
+  return entry && { ...entry, controlPlaneUid: manifest.controlPlaneUid, takenAt: new Date(manifest.takenAt) };
 }

@@ -29,6 +29,7 @@ import type { CataloguedPoint } from '../store/catalogue.ts';
 import { choosePoint } from './choose-point.ts';
 import { checkIdentity, refuseUnfitPoint, refuseUnfitTarget, warningsOf } from './preflight.ts';
 import { warningsOfRights } from './rights.ts';
+import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
 /** So many values are compared once the restored datastore serves. */
 const SAMPLED_KEYS = 200;
@@ -65,11 +66,12 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
   // The gate at the end asks it with this kubeconfig.
   await platform.hostedApi(cluster.api, name);
   const timer = new PhaseTimer(ports.report, ports.now);
+  const seen = await seenRevisions(name, ports);
   const datastores: DatastorePlan[] = [];
   const warnings = [...target.warnings, ...warningsOf(point, target, changed)];
   for (const entry of point.manifest.datastores) {
     const installation = installationOf(target.datastores, entry);
-    const subject = { point, entry, installation, tls, cluster, operation: request.operation };
+    const subject = { point, entry, installation, tls, cluster, seen, operation: request.operation };
     const planned = await planDatastore(subject, timer, ports);
     datastores.push(planned.plan);
     warnings.push(...planned.warnings);
@@ -108,6 +110,7 @@ interface PlanSubject {
   readonly installation: EtcdInstallation;
   readonly tls: EtcdClientTls;
   readonly cluster: Cluster;
+  readonly seen: readonly SeenRevisionOf[];
 }
 
 interface PlannedDatastore {
@@ -117,7 +120,7 @@ interface PlannedDatastore {
 
 /** Reads the snapshot back, which checks every byte of it, and compares it with the live datastore, if there is one. */
 async function planDatastore(
-  { operation, point, entry, installation, tls, cluster }: PlanSubject,
+  { operation, point, entry, installation, tls, cluster, seen }: PlanSubject,
   timer: PhaseTimer,
   ports: ClusterRunPorts,
 ): Promise<PlannedDatastore> {
@@ -135,6 +138,7 @@ async function planDatastore(
     ageSeconds: (ports.clock().getTime() - Date.parse(point.manifest.takenAt)) / 1000,
     liveRevision: member?.status.revision,
     writesPerSecond: entry.writesPerSecond,
+    seen: seen.filter(({ datastore }) => datastore === entry.name),
   });
   const { signal } = ports;
   return await withSpoolFile(object.sizeBytes, async (path) => {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { DatastoreError, LifeboatError, NoUsableMemberError } from '../../../domain/errors.ts';
+import { DatastoreError, LifeboatError, NoUsableMemberError, UnsupportedError } from '../../../domain/errors.ts';
 import type { EtcdClientTls } from '../../../domain/etcd-workload.ts';
 import { GrpcConnection } from './grpc-connection.ts';
 import { GrpcFrameError } from './grpc-frames.ts';
@@ -14,6 +14,7 @@ import {
   encodeDeleteRangeRequest,
   encodeHashKVRequest,
   encodeRangeRequest,
+  NumberBeyondExactError,
   type EtcdHashKV,
   type EtcdMember,
   type EtcdStatus,
@@ -22,6 +23,11 @@ import {
   type SnapshotChunk,
 } from './messages.ts';
 import { ProtobufError } from './protobuf.ts';
+
+/** What to do about an etcd whose revisions are no exact numbers any more, or would not be after a restore. */
+export const REVISION_RAISED_TOO_FAR =
+  'No etcd gets there by writing: somebody raised it too far. Restore an older recovery point by hand ("lifeboat export", then etcdutl ' +
+  'without a bump), and start everything anew that watches the API.';
 
 export interface EtcdClientOptions {
   /** The member's pod, for messages. */
@@ -35,8 +41,8 @@ export interface EtcdClientOptions {
 
 /**
  * The few calls of etcd's API that a backup and a restore need, to one member; only `deleteKeys` changes anything. Errors
- * of every method: DatastoreError, PermissionError, NoUsableMemberError, the error of the stream below (TunnelError), or
- * the signal's reason.
+ * of every method: DatastoreError, PermissionError, NoUsableMemberError, UnsupportedError for a revision beyond 2^53, the error of
+ * the stream below (TunnelError), or the signal's reason.
  */
 export class EtcdClient {
   readonly #connection: GrpcConnection;
@@ -137,6 +143,15 @@ export class EtcdClient {
   #translate(error: unknown): unknown {
     if (error instanceof LifeboatError || !(error instanceof ProtobufError || error instanceof GrpcFrameError)) {
       return error;
+    }
+    if (error instanceof NumberBeyondExactError) {
+      return new UnsupportedError(
+        `etcd member ${this.#member} is at a revision beyond 2^53, which Lifeboat can't handle`,
+        {
+          remedy: REVISION_RAISED_TOO_FAR,
+          cause: error,
+        },
+      );
     }
     return new DatastoreError(`${this.#member} does not answer as etcd does: ${error.message}`, {
       remedy: 'Check that the port is the one of etcd for clients.',

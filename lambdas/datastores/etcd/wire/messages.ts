@@ -185,6 +185,9 @@ function parseAlarm(text: string): { memberId: string; alarm: EtcdAlarm }[] {
   return alarm === 'NOSPACE' || alarm === 'CORRUPT' ? [{ memberId: BigInt(memberId).toString(16), alarm }] : [];
 }
 
+/** Thrown for a number that is none of JavaScript's any more, e.g. a revision that somebody has raised so far. */
+export class NumberBeyondExactError extends ProtobufError {}
+
 /** The fields of one message by number, with protobuf's defaults for those left out. */
 class Fields {
   readonly #fields: readonly ProtobufField[];
@@ -208,7 +211,7 @@ class Fields {
 
   integer(number: number): number {
     const value = Number(BigInt.asIntN(64, this.#varint(number)));
-    if (!Number.isSafeInteger(value)) throw new ProtobufError(`field ${number} is beyond 2^53`);
+    if (!Number.isSafeInteger(value)) throw new NumberBeyondExactError(`field ${number} is beyond 2^53`);
     return value;
   }
 
