@@ -44,7 +44,7 @@ export async function stage(ports: Ports, controlPlane: string, options: StageOp
   if (options.remove !== undefined) return await unstage(ports, options.remove);
   const seconds = secondsOf(options.hours);
   const target = await targetOf(options);
-  const point = await choosePoint(name, chosenPoint(options), ports.catalogue);
+  const point = await choosePoint(name, chosenPoint(options), ports);
   refuseUnproven(point);
   const datastore = chooseDatastore(point.manifest.datastores, options.datastore);
   const operation = operationName('stage', ports.clock(), ports.random);

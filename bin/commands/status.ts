@@ -2,7 +2,7 @@ import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import type { PolicyStatus } from '../../lambdas/domain/policy-status.ts';
 import { discoverAll } from '../../lambdas/platforms/discover.ts';
 import { policyStatuses } from '../../lambdas/policy-runs/status.ts';
-import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
+import { newestVerified, type CataloguedPoint, type UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { formatAge, formatTable } from '../output/format.ts';
@@ -55,8 +55,8 @@ function describe(
   points: readonly (CataloguedPoint | UnreadablePoint)[],
   now: Date,
 ): ControlPlaneStatus {
-  const verified = points.filter((point) => 'manifest' in point && point.verdict === 'verified') as CataloguedPoint[];
-  const newest = verified.sort((a, b) => a.manifest.takenAt.localeCompare(b.manifest.takenAt)).at(-1);
+  const verified = points.filter((point) => 'manifest' in point && point.verdict === 'verified');
+  const newest = newestVerified(points, now);
   return {
     controlPlane,
     exists,

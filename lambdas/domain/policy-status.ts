@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { lastRunSchema } from './policy-run.ts';
+import { CLOCK_TOLERANCE_MILLISECONDS } from './verdict.ts';
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 /** Long enough to renew credentials in working hours, however late in a year. */
@@ -42,7 +43,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
   const { policy, objectiveMilliseconds, lastRun, outlivedLocks } = facts;
   const ages = facts.controlPlanes.map(({ controlPlane, newestVerified }) => ({
     controlPlane,
-    ageSeconds: newestVerified && Math.max(0, Math.round((now.getTime() - newestVerified.getTime()) / 1000)),
+    ageSeconds: newestVerified === null ? null : ageSeconds(newestVerified, now),
   }));
   const known = ages.flatMap(({ ageSeconds }) => ageSeconds ?? []);
   const beyondObjective = ages.filter(
@@ -80,6 +81,12 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
       ...outlivedLocks.map(({ controlPlane, owner }) => `${controlPlane} is still locked by ${owner}, which is dead`),
     ],
   };
+}
+
+/** null for a time that is in the future beyond what clocks differ: it is no evidence of anything. */
+function ageSeconds(since: Date, now: Date): number | null {
+  const ageMilliseconds = now.getTime() - since.getTime();
+  return ageMilliseconds < -CLOCK_TOLERANCE_MILLISECONDS ? null : Math.max(0, Math.round(ageMilliseconds / 1000));
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {

@@ -163,10 +163,10 @@ export function manifestKey(address: RecoveryPointAddress): string {
   return `${recoveryPointPrefix(address)}manifest.json`;
 }
 
-/** Key under which a proof is appended; two proofs of one kind in the same millisecond would be the same proof. */
-export function proofKey(address: RecoveryPointAddress, proof: Proof): string {
+/** Key under which a proof is appended; `nonce` keeps those of one kind and millisecond apart, whoever takes them. */
+export function proofKey(address: RecoveryPointAddress, proof: Proof, nonce: string): string {
   const time = proof.takenAt.replace(/[-:]/g, '');
-  return `${recoveryPointPrefix(address)}proofs/${proof.kind}-${proof.datastore}-${time}.json`;
+  return `${recoveryPointPrefix(address)}proofs/${proof.kind}-${proof.datastore}-${time}-${nonce}.json`;
 }
 
 /** Key of the mark that keeps a point from retention. */
@@ -191,17 +191,4 @@ export function addressOfManifestKey(key: string): RecoveryPointAddress | undefi
 /** Whether the text has the form of a recovery point's id. */
 export function isRecoveryPointId(text: string): boolean {
   return ID.test(text);
-}
-
-/**
- * The verdict on a recovery point from all its proofs: the newest conclusive proof of each kind and datastore counts, and
- * one refusal refuses the point. `verified` needs `structure` for every datastore; anything less is only `stored`.
- */
-export function verdict(proofs: readonly Proof[], datastores: readonly string[]): 'verified' | 'stored' | 'refused' {
-  const newest = new Map<string, Proof>();
-  for (const proof of [...proofs].sort((a, b) => a.takenAt.localeCompare(b.takenAt))) {
-    if (proof.result !== 'inconclusive') newest.set(`${proof.kind} ${proof.datastore}`, proof);
-  }
-  if ([...newest.values()].some((proof) => proof.result === 'refused')) return 'refused';
-  return datastores.every((datastore) => newest.has(`structure ${datastore}`)) ? 'verified' : 'stored';
 }

@@ -21,6 +21,8 @@ export interface RetainedPoint {
   readonly id: string;
   readonly controlPlaneUid: string;
   readonly takenAt: Date;
+  /** It says that it was taken later than can be, even if that time has come meanwhile: whoever took it had a wrong clock. */
+  readonly isFromFuture: boolean;
   readonly reason: RecoveryPointReason;
   readonly verdict: 'verified' | 'stored' | 'refused';
   readonly pinned: boolean;
@@ -51,7 +53,8 @@ export interface RetentionContext {
 
 /**
  * Decides on all points of one control plane, newest first. Points of another uid belonged to another control plane of the
- * same name: they are a group of their own, and each group is decided by itself.
+ * same name, and of those from the future nobody knows when they were taken: they are groups of their own, and each group is
+ * decided by itself, so that no point of one takes the place of another's.
  *
  * As in restic, rules are OR-ed, of each period the newest point is kept, and while a rule's count is not used up the
  * oldest point is kept as well. Only verified points of this policy count; a point from the future counts for nothing and is
@@ -65,7 +68,8 @@ export function decideRetention(
   const newestFirst = [...points].sort((a, b) => compare(b, a));
   const reasons = new Map<RetainedPoint, string[]>(newestFirst.map((point) => [point, []]));
   const keep = (point: RetainedPoint, reason: string) => reasons.get(point)?.push(reason);
-  for (const group of Map.groupBy(newestFirst, ({ controlPlaneUid }) => controlPlaneUid).values()) {
+  const groupOf = ({ controlPlaneUid, isFromFuture }: RetainedPoint) => `${controlPlaneUid} ${isFromFuture}`;
+  for (const group of Map.groupBy(newestFirst, groupOf).values()) {
     keepByProtection(group, rules, now, keep);
     for (const point of group) {
       keepByReason(point, now, safetyGraceDays, keep);
@@ -110,11 +114,12 @@ function keepByProtection(
   now: Date,
   keep: (point: RetainedPoint, reason: string) => void,
 ): void {
-  const verified = group.filter(({ verdict }) => verdict === 'verified');
-  const newest = verified.find(({ takenAt }) => takenAt <= now);
-  for (const [index, point] of verified.entries()) {
-    if (point === newest) keep(point, 'newest verified');
-    else if (index < minimumVerified) keep(point, `one of ${minimumVerified} verified that always stay`);
+  const verified = group.filter(({ verdict, takenAt }) => verdict === 'verified' && takenAt <= now);
+  // What a restore put aside is no backup, and one from the future may be of any age: neither uses up the minimum.
+  const backups = verified.filter(({ reason }) => reason !== 'safety');
+  for (const point of new Set([...verified.slice(0, 1), ...backups.slice(0, 1)])) keep(point, 'newest verified');
+  for (const point of backups.slice(1, minimumVerified)) {
+    keep(point, `one of ${minimumVerified} verified that always stay`);
   }
   const latest = group.find(({ takenAt }) => takenAt <= now);
   if (latest !== undefined && latest.verdict !== 'verified') keep(latest, 'newest');

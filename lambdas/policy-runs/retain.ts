@@ -13,6 +13,7 @@ import {
   type RetentionDecision,
   type RetentionLock,
 } from '../domain/retention.ts';
+import { CLOCK_TOLERANCE_MILLISECONDS, isFromFuture } from '../domain/verdict.ts';
 import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { keepLock } from '../operations/lock.ts';
@@ -22,9 +23,6 @@ import { isOwnFile, sweepLeftovers, type Leftover } from './sweep.ts';
 /** A mistaken rule must not empty a store in one night. */
 const DELETION_CAP = 50;
 const SWEEP_CAP = 50;
-
-/** A clock that is further ahead of the store's own is wrong; S3 lets no signature be further off either. */
-const CLOCK_TOLERANCE_MILLISECONDS = 15 * 60 * 1000;
 
 /** What was decided on a point and, when it was to be deleted, whether it is gone. */
 export interface RetainedOutcome extends RetentionDecision {
@@ -142,10 +140,11 @@ async function decideKnowing(
   const context = { now, policy, deletionCap: DELETION_CAP, safetyGraceDays: safetyGraceDays(ports.configuration) };
   for (;;) {
     const decisions = decideRetention(
-      points.map(({ address, manifest, verdict, pinned }) => ({
+      points.map(({ address, manifest, storedAt, verdict, pinned }) => ({
         id: address.id,
         controlPlaneUid: manifest.controlPlaneUid,
         takenAt: new Date(manifest.takenAt),
+        isFromFuture: isFromFuture(manifest, storedAt, now),
         reason: manifest.reason,
         verdict,
         pinned,

@@ -5,6 +5,7 @@ import { controlPlaneLock } from '../domain/operation.ts';
 import { lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
 import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
+import { isFromFuture } from '../domain/verdict.ts';
 import { findJson } from '../store/stored-json.ts';
 import { readPlan } from './stored-plan.ts';
 import type { RunPorts } from '../operations/ports.ts';
@@ -28,7 +29,10 @@ export async function policyStatuses(
   const { policies = {} } = ports.configuration;
   const now = ports.clock();
   const facts = Object.entries(policies).map(async ([policy, { objective }]) => {
-    const lastRun = (await findJson(ports.store, lastRunKey(policy), lastRunSchema)) ?? null;
+    const key = lastRunKey(policy);
+    const lastRun = (await findJson(ports.store, key, lastRunSchema)) ?? null;
+    // By the store's clock no point of the run was taken later than this.
+    const reportedAt = (await ports.store.head(key))?.modifiedAt ?? now;
     return judgePolicy(
       {
         policy,
@@ -37,7 +41,7 @@ export async function policyStatuses(
         schedule: scheduleOf(policy),
         ...(lastRun === null
           ? { controlPlanes: [], credentials: [], outlivedLocks: [] }
-          : await readRun(lastRun, now, ports)),
+          : await readRun(lastRun, reportedAt, now, ports)),
       },
       now,
     );
@@ -47,15 +51,19 @@ export async function policyStatuses(
 
 async function readRun(
   { runId }: LastRun,
+  reportedAt: Date,
   now: Date,
   { journal, catalogue, locks }: StatusPorts,
 ): Promise<Pick<PolicyFacts, 'controlPlanes' | 'credentials' | 'outlivedLocks'>> {
   const plan = await readPlan(runId, journal);
   const result = await journal.read(runId, 'result', runResultSchema);
   const verified = new Map(
-    result?.outcomes.flatMap(({ controlPlane, outcome, point }) =>
-      outcome === 'verified' && point !== null ? [[controlPlane, timeOfRecoveryPoint(point)] as const] : [],
-    ),
+    result?.outcomes.flatMap(({ controlPlane, outcome, point: id }) => {
+      if (outcome !== 'verified' || id === null) return [];
+      const takenAt = timeOfRecoveryPoint(id);
+      if (isFromFuture({ id, takenAt: takenAt.toISOString() }, reportedAt, now)) return [];
+      return [[controlPlane, takenAt] as const];
+    }),
   );
   const limit = pLimit(REQUESTS_AT_ONCE);
   const outlivedLocks: { controlPlane: string; owner: string }[] = [];
@@ -66,7 +74,7 @@ async function readRun(
     if (lock !== undefined && Date.parse(lock.expiresAt) <= now.getTime()) {
       outlivedLocks.push({ controlPlane, owner: lock.owner });
     }
-    const newest = await catalogue.newestVerified(parseControlPlaneName(controlPlane));
+    const newest = await catalogue.newestVerified(parseControlPlaneName(controlPlane), { now });
     return { controlPlane, newestVerified: newest === undefined ? null : new Date(newest.manifest.takenAt) };
   });
   const credentials = plan.credentials.map(({ managementCluster, endAt }) => ({

@@ -2,26 +2,31 @@ import { formatControlPlaneName, type ControlPlaneName } from '../domain/control
 import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
 import { isRecoveryPointId } from '../domain/recovery-point.ts';
 import { LATEST_VERIFIED } from '../domain/restore.ts';
-import type { Catalogue, CataloguedPoint } from '../store/catalogue.ts';
+import type { RecoveryPointPorts } from '../recovery-points/ports.ts';
+import type { CataloguedPoint } from '../store/catalogue.ts';
 
 /**
  * The recovery point that a restore asks for: by its id, the newest verified one, or the newest verified one at or before a
- * time; safety recovery points only by their ids. NotFoundError when there is none, ConfigurationError for a text that is none of these.
+ * time; safety recovery points and those from the future only by their ids. NotFoundError when there is none, ConfigurationError for
+ * a text that is none of these.
  */
 export async function choosePoint(
   controlPlane: ControlPlaneName,
   wanted: string,
-  catalogue: Catalogue,
+  { catalogue, clock, report }: Pick<RecoveryPointPorts, 'catalogue' | 'clock' | 'report'>,
 ): Promise<CataloguedPoint> {
   if (isRecoveryPointId(wanted)) return await catalogue.find(wanted, controlPlane);
-  const before = wanted === LATEST_VERIFIED ? undefined : parseTime(wanted);
-  // What a restore put aside is no backup: after one that was taken back, "the latest" must not mean what it was to replace.
-  const point = await catalogue.newestVerified(
-    controlPlane,
-    ({ reason, takenAt }) => reason !== 'safety' && (before === undefined || new Date(takenAt) <= before),
-  );
+  const upTo = wanted === LATEST_VERIFIED ? undefined : parseTime(wanted);
+  const point = await catalogue.newestVerified(controlPlane, {
+    now: clock(),
+    upTo,
+    onFuture: ({ address: { id }, manifest, storedAt }) => {
+      const text = `recovery point ${id} is passed over: it says that it was taken at ${manifest.takenAt}, and the store got it at ${storedAt.toISOString()}; compare the clocks, or ask for it by its id`;
+      report({ kind: 'note', text });
+    },
+  });
   if (point !== undefined) return point;
-  const when = before === undefined ? '' : ` from before ${before.toISOString()}`;
+  const when = upTo === undefined ? '' : ` from before ${upTo.toISOString()}`;
   throw new NotFoundError(`${formatControlPlaneName(controlPlane)} has no verified recovery point${when}`, {
     remedy: '"lifeboat list" shows what there is; "lifeboat verify" proves one that is only stored.',
   });

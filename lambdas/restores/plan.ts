@@ -57,7 +57,7 @@ export async function planRestore(request: RestoreRequest, ports: ClusterRunPort
 export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts): Promise<RestorePlan> {
   const name = parseControlPlaneName(request.controlPlane);
   const cluster = await ports.connect(name.managementCluster);
-  const point = await choosePoint(name, request.point, ports.catalogue);
+  const point = await choosePoint(name, request.point, ports);
   const platform = platforms[point.manifest.platform];
   const target = await platform.restoreTarget(cluster.api, name);
   refuseUnfitPoint(point, target, request.acceptOtherUid === true);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import {
   addressOfManifestKey,
@@ -8,22 +9,24 @@ import {
   proofSchema,
   recoveryPointPrefix,
   recoveryPointsRoot,
-  verdict,
   type Manifest,
   type Proof,
   type RecoveryPointAddress,
 } from '../domain/recovery-point.ts';
 import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../domain/control-plane.ts';
-import type { ObjectStore, PutOptions } from './object-store.ts';
+import { inStoreOrder, isFromFuture, verdict, type Verdict } from '../domain/verdict.ts';
+import type { ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 import { encodeJson, readJson } from './stored-json.ts';
 
 /** A recovery point with everything that is known about it by now. */
 export interface CataloguedPoint {
   readonly address: RecoveryPointAddress;
   readonly manifest: Manifest;
-  /** Those of the manifest and those appended since. */
+  /** When its manifest was written, by the store's own clock. */
+  readonly storedAt: Date;
+  /** Those of the manifest and those appended since, in the order in which the store got them. */
   readonly proofs: readonly Proof[];
-  readonly verdict: ReturnType<typeof verdict>;
+  readonly verdict: Verdict;
   /** Retention does not touch it. */
   readonly pinned: boolean;
 }
@@ -37,8 +40,45 @@ export interface UnreadablePoint {
 /** What a listing shows of a point. */
 interface ListedPoint {
   readonly address: RecoveryPointAddress;
-  readonly proofKeys: string[];
+  readonly storedAt: Date;
+  readonly proofObjects: StoredObject[];
   pinned: boolean;
+}
+
+/** Which recovery points are looked for. */
+export interface NewestVerifiedRequest {
+  readonly now: Date;
+  /** Only those that were taken then or before. */
+  readonly upTo?: Date | undefined;
+  /** Told of every newer point that would have been taken but for its time, which is in the future. */
+  readonly onFuture?: (point: CataloguedPoint) => void;
+}
+
+/** Whether a point says that it was taken later than can be. */
+export function saysFuture({ manifest, storedAt }: CataloguedPoint, now: Date): boolean {
+  return isFromFuture(manifest, storedAt, now);
+}
+
+/**
+ * The newest verified recovery point, as `--latest-verified`, every listing and every alarm mean it. What a restore put aside is
+ * no backup: after one that was taken back, the newest must not be what it was to replace. A point from the future is none
+ * either: it would be the newest for as long as its clock was wrong.
+ */
+export function newestVerified(
+  points: readonly (CataloguedPoint | UnreadablePoint)[],
+  now: Date,
+): CataloguedPoint | undefined {
+  return points
+    .filter((point) => 'manifest' in point)
+    .filter((point) => isVerifiedBackup(point) && !saysFuture(point, now))
+    .reduce<CataloguedPoint | undefined>(
+      (newest, point) => (newest !== undefined && newest.address.id > point.address.id ? newest : point),
+      undefined,
+    );
+}
+
+function isVerifiedBackup({ manifest, verdict }: CataloguedPoint): boolean {
+  return verdict === 'verified' && manifest.reason !== 'safety';
 }
 
 /** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
@@ -76,18 +116,18 @@ export class Catalogue {
     return newest;
   }
 
-  /**
-   * The newest verified recovery point of a control plane among those that `counts` lets in; older ones are not read. A point
-   * that can't be read is passed over.
-   */
+  /** What {@link newestVerified} gives for the points of a control plane; older ones than that are not read. */
   async newestVerified(
     controlPlane: ControlPlaneName,
-    counts: (manifest: Manifest) => boolean = () => true,
+    { now, upTo, onFuture }: NewestVerifiedRequest,
   ): Promise<CataloguedPoint | undefined> {
     const listed = await Array.fromAsync(this.#listAddresses(controlPlane));
     for (const candidate of listed.sort((a, b) => b.address.id.localeCompare(a.address.id))) {
       const point = await this.#loadOrExplain(candidate);
-      if ('manifest' in point && point.verdict === 'verified' && counts(point.manifest)) return point;
+      if (!('manifest' in point) || !isVerifiedBackup(point)) continue;
+      if (upTo !== undefined && Date.parse(point.manifest.takenAt) > upTo.getTime()) continue;
+      if (!saysFuture(point, now)) return point;
+      onFuture?.(point);
     }
     return undefined;
   }
@@ -98,9 +138,10 @@ export class Catalogue {
     await this.#store.put(manifestKey(address), body, { ...options, ifAbsent: true });
   }
 
-  /** Appends what a later check found. ConflictError when the very same proof stands there already. */
+  /** Appends what a later check found; whatever else is found in the same millisecond stands beside it. */
   async append(address: RecoveryPointAddress, proof: Proof): Promise<void> {
-    await this.#store.put(proofKey(address, proof), encodeJson(proofSchema.parse(proof)), { ifAbsent: true });
+    const key = proofKey(address, proof, randomUUID().slice(0, 8));
+    await this.#store.put(key, encodeJson(proofSchema.parse(proof)), { ifAbsent: true });
   }
 
   /** Keeps a point from retention, or no longer; no error when it is so already. */
@@ -122,15 +163,16 @@ export class Catalogue {
     for (const root of roots) {
       // A listing is in key order, so the proofs of a point follow its manifest directly.
       let current: ListedPoint | undefined;
-      for await (const { key } of this.#store.list(root)) {
+      for await (const object of this.#store.list(root)) {
+        const { key } = object;
         const address = addressOfManifestKey(key);
         if (address !== undefined) {
           if (current !== undefined) yield current;
-          current = { address, proofKeys: [], pinned: false };
+          current = { address, storedAt: object.modifiedAt, proofObjects: [], pinned: false };
         } else if (current !== undefined && key === pinKey(current.address)) {
           current.pinned = true;
         } else if (current !== undefined && key.startsWith(`${recoveryPointPrefix(current.address)}proofs/`)) {
-          current.proofKeys.push(key);
+          current.proofObjects.push(object);
         }
       }
       if (current !== undefined) yield current;
@@ -146,11 +188,16 @@ export class Catalogue {
     }
   }
 
-  async #load({ address, proofKeys, pinned }: ListedPoint): Promise<CataloguedPoint> {
+  async #load({ address, storedAt, proofObjects, pinned }: ListedPoint): Promise<CataloguedPoint> {
     const manifest = await readJson(this.#store, manifestKey(address), manifestSchema);
-    const appended = await Promise.all(proofKeys.map((key) => readJson(this.#store, key, proofSchema)));
-    const proofs = [...manifest.proofs, ...appended];
+    const appended = await Promise.all(
+      proofObjects.map(async ({ key, modifiedAt }) => ({
+        proof: await readJson(this.#store, key, proofSchema),
+        storedAt: modifiedAt,
+      })),
+    );
+    const proofs = inStoreOrder(manifest.proofs, appended);
     const datastores = manifest.datastores.map((datastore) => datastore.name);
-    return { address, manifest, proofs, verdict: verdict(proofs, datastores), pinned };
+    return { address, manifest, storedAt, proofs, verdict: verdict(proofs, datastores), pinned };
   }
 }

@@ -180,7 +180,7 @@ describe.each(SUBJECTS)('retention over %s', (_name, open) => {
     await storeData(store, C);
     await new Catalogue(store).remove(addressOf(A));
     const proof = { kind: 'live', result: 'passed', takenAt: '2024-01-02T00:00:00.000Z', datastore: 'main' } as const;
-    await store.put(proofKey(addressOf(D), { ...proof, detail: '' }), Buffer.from('{}'));
+    await store.put(proofKey(addressOf(D), { ...proof, detail: '' }, '0a1b2c3d'), Buffer.from('{}'));
     const orphan = (id: string) => ({ kind: 'orphan', name: id, action: 'sweep', reason: 'no manifest for a day' });
     const dryRun = await sweep(store, { keepLock: undefined });
     expect(dryRun).toEqual([A, C, D].map((id) => ({ ...orphan(id), swept: false })));

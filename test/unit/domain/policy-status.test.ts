@@ -63,6 +63,15 @@ describe('how a policy stands', () => {
     expect(status.beyondObjective).toEqual([{ controlPlane: 'mgmt-a/clusters/new', ageSeconds: null }]);
   });
 
+  it('takes a verified point from the future for none, and clocks that differ a little for what they are', () => {
+    const future = [{ controlPlane: PROD, newestVerified: hoursAgo(-24) }];
+    const status = judgePolicy({ ...WELL, controlPlanes: future }, NOW);
+    expect(status.problems).toEqual([`${PROD} has no verified recovery point`]);
+    expect(metricsOf(status)).toMatchObject({ beyondObjective: 1, oldestVerifiedAge: null });
+    const ahead = [{ controlPlane: PROD, newestVerified: hoursAgo(-0.1) }];
+    expect(judgePolicy({ ...WELL, controlPlanes: ahead }, NOW).oldestVerifiedAgeSeconds).toBe(0);
+  });
+
   it.each<[string, Partial<PolicyFacts>, string]>([
     ['never ran', { lastRun: null }, 'it has never been run to its end'],
     [

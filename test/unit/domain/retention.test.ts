@@ -14,6 +14,7 @@ function point(id: string, takenAt: string, more: Partial<RetainedPoint> = {}): 
     verdict: 'verified',
     pinned: false,
     policy: 'nightly',
+    isFromFuture: false,
   } as const;
   return { id, takenAt: new Date(takenAt), ...usual, ...more };
 }
@@ -122,6 +123,26 @@ describe('retention', () => {
     expect(found).toMatchObject({ action: 'keep', reasons: expect.arrayContaining([reason]) });
   });
 
+  it.each([
+    ['from the future', { takenAt: new Date(NOW.getTime() + DAY), isFromFuture: true }],
+    ['ahead of our clock by a little', { takenAt: new Date(NOW.getTime() + 60_000) }],
+    ['of a clock that was ahead, when its time has come', { isFromFuture: true }],
+    ['that a restore put aside', { reason: 'safety' }],
+  ] as const)('lets a point %s take no other point’s place', (_, more) => {
+    const points = [
+      point('a', '2026-11-18T00:00:00Z'),
+      point('b', '2026-11-19T00:00:00Z'),
+      point('c', '2026-11-20T00:00:00Z', more),
+    ];
+    expect(kept(points, { last: 2 })).toEqual(['c', 'b', 'a']);
+    expect(kept(points, { last: 1, minimumVerified: 2 })).toEqual(['c', 'b', 'a']);
+  });
+
+  it('prunes points of a clock that was ahead among themselves, once their time has come', () => {
+    const points = [1, 2, 3].map((day) => point(String(day), `2026-11-1${day}T00:00:00Z`, { isFromFuture: true }));
+    expect(kept([...points, point('right', '2026-01-01T00:00:00Z')], { last: 1 })).toEqual(['3', 'right']);
+  });
+
   it('keeps nothing that cannot be restored from for longer than three days', () => {
     const points = [point('a', '2026-11-16T00:00:00Z', { verdict: 'refused' }), point('b', '2026-11-20T00:00:00Z')];
     expect(decide(points, { last: 5 })[1]).toMatchObject({
@@ -195,6 +216,7 @@ const arbitraryPoints = fc
         legalHold: false,
       }),
       unendedOperation: fc.constantFrom(undefined, undefined, undefined, 'restore-1'),
+      isFromFuture: fc.constantFrom(false, false, false, true),
     }),
     { maxLength: 60 },
   )
@@ -345,7 +367,8 @@ describe('retention, whatever the points and rules', () => {
   it('keeps the newest, the newest verified and the floor of verified ones, however wrong the clock is', () => {
     check(fc.tuple(arbitraryPoints, arbitraryRules, years), ([points, given, wrong]) => {
       const ids = keptIds(points, given, new Date(NOW.getTime() + wrong * 365 * DAY));
-      for (const group of Map.groupBy(points, ({ controlPlaneUid }) => controlPlaneUid).values()) {
+      const groupOf = ({ controlPlaneUid, isFromFuture }: RetainedPoint) => `${controlPlaneUid} ${isFromFuture}`;
+      for (const group of Map.groupBy(points, groupOf).values()) {
         const verified = group.filter(({ verdict }) => verdict === 'verified');
         for (const some of [group, verified]) {
           const newest = Math.max(...some.map(({ takenAt }) => takenAt.getTime()));
@@ -353,8 +376,9 @@ describe('retention, whatever the points and rules', () => {
           const latest = some.filter(({ takenAt }) => takenAt.getTime() === newest);
           expect(latest.length === 0 || latest.some(({ id }) => ids.has(id))).toBe(true);
         }
-        const left = verified.filter(({ id }) => ids.has(id)).length;
-        expect(left).toBeGreaterThanOrEqual(Math.min(given.minimumVerified, verified.length));
+        const backups = verified.filter(({ reason }) => reason !== 'safety');
+        const left = backups.filter(({ id }) => ids.has(id)).length;
+        expect(left).toBeGreaterThanOrEqual(Math.min(given.minimumVerified, backups.length));
       }
     });
   });

@@ -38,7 +38,11 @@ describe("the names of Lifeboat's own files", () => {
       datastore: 'main',
       detail: '',
     }));
-    const keys = [manifestKey(address), pinKey(address), ...proofs.map((proof) => proofKey(address, proof))];
+    const keys = [
+      manifestKey(address),
+      pinKey(address),
+      ...proofs.map((proof) => proofKey(address, proof, '0a1b2c3d')),
+    ];
     const names = keys.map((key) => key.slice(recoveryPointPrefix(address).length));
     expect(
       [...names, 'etcd-main.db.zst', 'etcd-events.db.zst', 'identity.json.zst'].filter((name) => !isOwnFile(name)),

@@ -9,6 +9,7 @@ import {
   NotFoundError,
   RestoreRefusedError,
 } from '../../../lambdas/domain/errors.ts';
+import type { Progress } from '../../../lambdas/domain/progress.ts';
 import type { EtcdInstallation } from '../../../lambdas/domain/etcd-installation.ts';
 import type { Manifest, Proof } from '../../../lambdas/domain/recovery-point.ts';
 import type { RestoreTarget } from '../../../lambdas/domain/restore-target.ts';
@@ -58,13 +59,19 @@ const TARGET: RestoreTarget = {
 };
 const LIVE = { version: '3.6.5', sizeBytes: 0 } as EtcdStatus;
 
+let notes: Progress[];
+async function choose(wanted: string, now = new Date()): Promise<string> {
+  notes = [];
+  const ports = { catalogue, clock: () => now, report: (note: Progress) => notes.push(note) };
+  return (await choosePoint(CONTROL_PLANE, wanted, ports)).address.id;
+}
+
 describe('the recovery point of a restore', () => {
   beforeEach(async () => {
     await storePoint(store, FIRST);
     await storePoint(store, SECOND);
     await storePoint(store, SAFETY, { manifest: { reason: 'safety' } });
   });
-  const choose = async (wanted: string) => (await choosePoint(CONTROL_PLANE, wanted, catalogue)).address.id;
 
   it.each([
     [SAFETY, SAFETY],
@@ -84,6 +91,31 @@ describe('the recovery point of a restore', () => {
     const choosing = choose(wanted);
     await expect(choosing).rejects.toBeInstanceOf(error);
     await expect(choosing).rejects.toThrow(message);
+  });
+});
+
+describe('a recovery point from the future', () => {
+  const FUTURE = '20990102T030405Z-9999';
+
+  it('is never the latest, which is said, and is had by its id', async () => {
+    await storePoint(store, FIRST);
+    await storePoint(store, FUTURE);
+    expect(await choose('latest-verified')).toBe(FIRST);
+    expect(notes).toEqual([{ kind: 'note', text: expect.stringContaining(`${FUTURE} is passed over`) as unknown }]);
+    expect(await choose(FUTURE)).toBe(FUTURE);
+  });
+
+  it('is one for ever: that its time comes makes its clock no better', async () => {
+    await storePoint(store, FIRST);
+    await storePoint(store, FUTURE);
+    expect(await choose('latest-verified', new Date('2099-06-01T00:00:00Z'))).toBe(FIRST);
+    expect(await choose('2099-05-01T00:00:00Z', new Date('2099-06-01T00:00:00Z'))).toBe(FIRST);
+  });
+
+  it('gives no latest where there is none else', async () => {
+    await storePoint(store, FUTURE);
+    await expect(choose('latest-verified')).rejects.toBeInstanceOf(NotFoundError);
+    expect(notes).toHaveLength(1);
   });
 });
 

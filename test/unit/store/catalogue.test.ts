@@ -1,0 +1,98 @@
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { manifestKey, recoveryPointPrefix, type Proof } from '../../../lambdas/domain/recovery-point.ts';
+import { Catalogue, newestVerified } from '../../../lambdas/store/catalogue.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { addressOf, CONTROL_PLANE, storePoint } from '../../contract/stored-points.ts';
+
+const ID = '20260102T030405Z-a1b2';
+
+let directory: string;
+let store: DirectoryStore;
+let catalogue: Catalogue;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-catalogue-'));
+  store = new DirectoryStore(directory);
+  catalogue = new Catalogue(store);
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+function structure(result: Proof['result'], takenAt: string): Proof {
+  return { kind: 'structure', result, takenAt, datastore: 'main', detail: result };
+}
+
+/** Appends a proof that the store gets at a time of its own clock. */
+async function append(proof: Proof, storedAt: string): Promise<void> {
+  const before = new Set(await proofKeys());
+  await catalogue.append(addressOf(ID), proof);
+  const [key = ''] = (await proofKeys()).filter((found) => !before.has(found));
+  await utimes(join(directory, key), new Date(storedAt), new Date(storedAt));
+}
+
+async function proofKeys(): Promise<string[]> {
+  const objects = await Array.fromAsync(store.list(`${recoveryPointPrefix(addressOf(ID))}proofs/`));
+  return objects.map(({ key }) => key);
+}
+
+const verdictNow = async () => (await catalogue.find(ID)).verdict;
+
+describe('the verdict on a stored recovery point', () => {
+  it('follows the order in which the store got the proofs, not the clocks of those who took them', async () => {
+    await storePoint(store, ID, { manifest: { takenAt: '2026-01-03T03:04:05.000Z' } });
+    await append(structure('passed', '2026-01-09T00:00:00.000Z'), '2026-01-02T11:00:00Z');
+    await append(structure('refused', '2026-01-02T12:00:00.000Z'), '2026-01-02T12:00:00Z');
+    expect(await verdictNow()).toBe('refused');
+    await append(structure('passed', '2025-01-01T00:00:00.000Z'), '2026-01-02T13:00:00Z');
+    expect(await verdictNow()).toBe('verified');
+    const { proofs } = await catalogue.find(ID);
+    expect(proofs.slice(-3).map(({ result }) => result)).toEqual(['passed', 'refused', 'passed']);
+  });
+
+  it('loses no proof to another one of the same kind and millisecond', async () => {
+    await storePoint(store, ID);
+    const takenAt = '2026-01-02T12:00:00.000Z';
+    for (const result of ['passed', 'refused', 'passed'] as const) {
+      await catalogue.append(addressOf(ID), structure(result, takenAt));
+    }
+    expect(await proofKeys()).toHaveLength(3);
+  });
+
+  it('counts proofs of the manifest as the first, even where a copy of the store has given it a later time', async () => {
+    await storePoint(store, ID);
+    await append(structure('refused', '2026-01-02T12:00:00.000Z'), '2026-01-02T12:00:00Z');
+    const later = new Date('2026-02-01T00:00:00Z');
+    await utimes(join(directory, manifestKey(addressOf(ID))), later, later);
+    expect(await verdictNow()).toBe('refused');
+  });
+});
+
+describe('the newest verified recovery point', () => {
+  const SAFETY = '20260103T030405Z-c3d4';
+  const STORED = '20260104T030405Z-e5f6';
+  const FUTURE = '20990102T030405Z-9999';
+  const now = new Date('2026-06-01T00:00:00Z');
+
+  beforeEach(async () => {
+    await storePoint(store, '20260101T030405Z-0000');
+    await storePoint(store, ID);
+    await storePoint(store, SAFETY, { manifest: { reason: 'safety' } });
+    await storePoint(store, STORED, { verified: false });
+    await storePoint(store, FUTURE);
+  });
+
+  it('is none that a restore put aside, is only stored, or is from the future, whoever asks', async () => {
+    const points = await Array.fromAsync(catalogue.points(CONTROL_PLANE));
+    expect(points).toHaveLength(5);
+    expect(newestVerified(points, now)?.address.id).toBe(ID);
+    expect((await catalogue.newestVerified(CONTROL_PLANE, { now }))?.address.id).toBe(ID);
+  });
+
+  it('tells which would have been it but for their time', async () => {
+    const passedOver: string[] = [];
+    await catalogue.newestVerified(CONTROL_PLANE, { now, onFuture: ({ address: { id } }) => passedOver.push(id) });
+    expect(passedOver).toEqual([FUTURE]);
+  });
+});
