@@ -38,7 +38,7 @@ export async function openPorts(
     store,
     catalogue,
     journal: new Journal(store),
-    locks: new Locks(store, clock),
+    locks: new Locks(store),
     events: {
       publish(event) {
         report({ kind: 'note', text: describeEvent(event) });

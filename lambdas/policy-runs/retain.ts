@@ -106,7 +106,7 @@ export async function applyRetention(request: RetentionRequest, ports: Retention
   return { points: [...outcomes.reverse(), ...untouchable], leftovers };
 }
 
-/** The lock was just written: when our clock is far ahead of what the store says of it, the store is right. */
+/** When our clock is far ahead of the store's own, the store is right. The lock is there to ask for that. */
 async function trustedTime(
   { controlPlane, keepLock: keep }: RetentionRequest,
   { clock, locks }: RetentionPorts,
@@ -114,9 +114,8 @@ async function trustedTime(
   const now = clock();
   if (keep === undefined) return now;
   await keep();
-  const storeTime = await locks.writtenAt(controlPlaneLock(formatControlPlaneName(controlPlane)));
-  const isAhead = storeTime !== undefined && now.getTime() - storeTime.getTime() > CLOCK_TOLERANCE_MILLISECONDS;
-  return isAhead ? storeTime : now;
+  const storeTime = await locks.storeTime(controlPlaneLock(formatControlPlaneName(controlPlane)));
+  return now.getTime() - storeTime.getTime() > CLOCK_TOLERANCE_MILLISECONDS ? storeTime : now;
 }
 
 function reasonNotToTouch(point: CataloguedPoint | UnreadablePoint): string | undefined {

@@ -71,9 +71,7 @@ async function readRun(
     const known = verified.get(controlPlane);
     if (known !== undefined) return { controlPlane, newestVerified: known };
     const lock = await locks.read(controlPlaneLock(controlPlane));
-    if (lock !== undefined && Date.parse(lock.expiresAt) <= now.getTime()) {
-      outlivedLocks.push({ controlPlane, owner: lock.owner });
-    }
+    if (lock?.isExpired === true) outlivedLocks.push({ controlPlane, owner: lock.owner });
     const newest = await catalogue.newestVerified(parseControlPlaneName(controlPlane), { now });
     return { controlPlane, newestVerified: newest === undefined ? null : new Date(newest.manifest.takenAt) };
   });

@@ -26,7 +26,7 @@ export async function openRunPorts({ report, signal }: Invocation): Promise<RunP
     store,
     catalogue: new Catalogue(store),
     journal: new Journal(store),
-    locks: new Locks(store, clock),
+    locks: new Locks(store),
     clock,
     now: () => performance.now(),
     report,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailableError } from '../domain/errors.ts';
 import { systemErrorCode } from './file-errors.ts';
+import { filesystemTime } from './filesystem-time.ts';
 
 // What is done under the lock takes milliseconds, so whoever holds it this long is dead.
 const STALE_MILLISECONDS = 30_000;
@@ -13,7 +14,8 @@ const LONGEST_PAUSE_MILLISECONDS = 10;
  * Mutual exclusion between processes through a folder, as Node has no flock. Lock files are numbered: the highest number
  * holds the lock until its time is set to zero (released) or is old (its process died), and the next holder is whoever
  * creates the next number exclusively. So nobody ever deletes a lock that may be another's, which is what breaks when a
- * stale lock file of a fixed name is removed by two processes.
+ * stale lock file of a fixed name is removed by two processes. How old a lock is only the filesystem's own clock tells: that of
+ * this machine may be another.
  */
 export class DirectoryLock {
   readonly #folder: string;
@@ -67,7 +69,8 @@ export class DirectoryLock {
 
   async #isHeld(number: number): Promise<boolean> {
     try {
-      return Date.now() - (await stat(this.#path(number))).mtimeMs < STALE_MILLISECONDS;
+      const { mtimeMs } = await stat(this.#path(number));
+      return mtimeMs !== 0 && (await filesystemTime(this.#folder)).getTime() - mtimeMs < STALE_MILLISECONDS;
     } catch (error) {
       // Removed by the holder of a higher number since it was listed.
       if (systemErrorCode(error) === 'ENOENT') return true;

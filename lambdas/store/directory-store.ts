@@ -7,12 +7,22 @@ import { ConfigurationError, ConflictError, NotFoundError, UnsupportedError } fr
 import { DirectoryLock } from './directory-lock.ts';
 import { DirectoryUpload } from './directory-upload.ts';
 import { systemErrorCode, withFileErrors } from './file-errors.ts';
+import { filesystemTime } from './filesystem-time.ts';
 import { makeFolder, syncFolder } from './folders.ts';
 import { checkedKey, checkedPrefix, checkedRange } from './object-key.ts';
-import type { ObjectHistory, ObjectStore, PutOptions, StoredObject, UnfinishedUpload, Upload } from './object-store.ts';
+import type {
+  ObjectHistory,
+  ObjectStore,
+  Observation,
+  PutOptions,
+  StoredObject,
+  UnfinishedUpload,
+  Upload,
+} from './object-store.ts';
 import { describeFile } from './stored-file.ts';
 
 const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
+const NOT_TO_BE_WRITTEN = new Set(['EACCES', 'EPERM', 'EROFS']);
 const READ_CHUNK_BYTES = 256 * 1024;
 const ABANDONED_MILLISECONDS = 24 * 3600 * 1000;
 // `remove` takes empty folders away, perhaps just before a file is put there.
@@ -69,6 +79,14 @@ export class DirectoryStore implements ObjectStore {
   async head(key: string): Promise<StoredObject | undefined> {
     const path = this.#path(key);
     return withFileErrors('look at', path, () => this.#look(key));
+  }
+
+  async observe(key: string): Promise<Observation> {
+    const path = this.#path(key);
+    return withFileErrors('look at', path, async () => {
+      const stored = await this.#look(key);
+      return { stored, at: stored === undefined ? new Date() : await timeIn(dirname(path)) };
+    });
   }
 
   async read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable> {
@@ -208,8 +226,9 @@ export class DirectoryStore implements ObjectStore {
   async #sweepAbandoned(): Promise<void> {
     if (this.#swept) return;
     this.#swept = true;
+    const now = await filesystemTime(this.#uploads);
     for (const { path, activeAt } of await this.#uploadFiles()) {
-      if (Date.now() - activeAt.getTime() > ABANDONED_MILLISECONDS) await rm(path, { force: true });
+      if (now.getTime() - activeAt.getTime() > ABANDONED_MILLISECONDS) await rm(path, { force: true });
     }
   }
 
@@ -226,6 +245,16 @@ export class DirectoryStore implements ObjectStore {
 
   #path(key: string): string {
     return join(this.location, checkedKey(key));
+  }
+}
+
+/** Whoever may not write there only looks: what this machine takes for now can do no harm then. */
+async function timeIn(folder: string): Promise<Date> {
+  try {
+    return await filesystemTime(folder);
+  } catch (error) {
+    if (NOT_TO_BE_WRITTEN.has(systemErrorCode(error) ?? '')) return new Date();
+    throw error;
   }
 }
 

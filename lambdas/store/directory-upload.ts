@@ -27,7 +27,7 @@ export class DirectoryUpload implements Upload {
 
   async complete(): Promise<StoredObject> {
     return withFileErrors('write', this.#path, async () => {
-      await this.#file.utimes(...distinctTime());
+      await this.#file.utimes(...distinctTime((await this.#file.stat()).mtimeMs));
       await this.#file.sync();
       const stored = describeFile(this.#key, await this.#file.stat({ bigint: true }));
       await this.#file.close();
@@ -47,10 +47,11 @@ export class DirectoryUpload implements Upload {
 }
 
 /**
- * Now, with random digits below the millisecond: filesystems stamp files with a clock of some milliseconds and use inode
- * numbers again at once, so that two files of one size written at the same moment could have the same etag.
+ * The time that the filesystem gave, with random digits below the millisecond: filesystems stamp files with a clock of some
+ * milliseconds and use inode numbers again at once, so that two files of one size written at the same moment could have the
+ * same etag.
  */
-function distinctTime(): [accessedSeconds: number, modifiedSeconds: number] {
-  const seconds = (Date.now() + Math.random()) / 1000;
+function distinctTime(milliseconds: number): [accessedSeconds: number, modifiedSeconds: number] {
+  const seconds = (Math.floor(milliseconds) + Math.random()) / 1000;
   return [seconds, seconds];
 }

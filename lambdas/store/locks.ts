@@ -1,7 +1,10 @@
 import * as z from 'zod';
-import { LockedError } from '../domain/errors.ts';
-import type { ObjectStore } from './object-store.ts';
-import { changeJson, findJson } from './stored-json.ts';
+import { LockedError, NotFoundError } from '../domain/errors.ts';
+import type { Observation, ObjectStore } from './object-store.ts';
+import { changeJson, readJson } from './stored-json.ts';
+
+/** Of locks that were written before their documents said how long: no lease was longer. */
+const LONGEST_UNSAID_LEASE_MILLISECONDS = 20 * 60 * 1000;
 
 const lockSchema = z.strictObject({
   /** The operation that holds it. */
@@ -11,8 +14,10 @@ const lockSchema = z.strictObject({
   /** One sentence for whoever is refused because of it. */
   purpose: z.string(),
   acquiredAt: z.iso.datetime(),
+  /** For people. Whether it is over only the store's own clock says: `leaseMilliseconds` after the document was written. */
   expiresAt: z.iso.datetime(),
   releasedAt: z.iso.datetime().nullable(),
+  leaseMilliseconds: z.int().positive().optional(),
 });
 
 type Lease = z.infer<typeof lockSchema>;
@@ -20,50 +25,62 @@ type Lease = z.infer<typeof lockSchema>;
 /** A lease on something that only one operation may work on: `locks/<name>.json`. */
 export type Lock = Lease & { readonly name: string };
 
+/** A lock that somebody has, or has let expire without releasing it. */
+export type SeenLock = Lock & { readonly isExpired: boolean };
+
 /**
  * Leases by conditional writes. A lock is never deleted, only marked as released: with versions, S3 refuses `If-None-Match`
- * for some services once a key has a delete marker, and the token has to rise for ever.
+ * for some services once a key has a delete marker, and the token has to rise for ever. Times are the store's: a machine whose
+ * clock is wrong, or that was asleep, takes no lock of somebody who is at work.
  */
 export class Locks {
   readonly #store: ObjectStore;
-  readonly #clock: () => Date;
 
-  constructor(store: ObjectStore, clock: () => Date) {
+  constructor(store: ObjectStore) {
     this.#store = store;
-    this.#clock = clock;
   }
 
   /**
-   * Takes the lock, or extends it when this owner has it already, so that a step may be delivered twice. LockedError names
-   * the owner while another one has it.
+   * Takes the lock, or extends it when this owner has it already, so that a step may be delivered twice; also when it has let it
+   * expire and nobody else has taken it: the token is the same as long as there was no other owner. LockedError names the owner
+   * while another one has it.
    */
   async acquire(name: string, owner: string, purpose: string, leaseMilliseconds: number): Promise<Lock> {
-    const lease = await this.#change(name, (held) => {
-      const now = this.#clock();
-      const free = held === undefined || held.releasedAt !== null || Date.parse(held.expiresAt) <= now.getTime();
-      const expiresAt = new Date(now.getTime() + leaseMilliseconds).toISOString();
-      if (!free && held.owner === owner) return { ...held, expiresAt };
-      if (!free) throw lockedBy(name, held);
+    const lease = await this.#change(name, (held, seen) => {
+      const times = { leaseMilliseconds, expiresAt: endOf(leaseMilliseconds, seen.at) };
+      const isHeld = held?.releasedAt === null;
+      if (isHeld && held.owner === owner) return { ...held, ...times };
+      if (isHeld && !isExpired(held, seen)) throw lockedBy(name, held);
       const token = (held?.token ?? 0) + 1;
-      return { owner, token, purpose, acquiredAt: now.toISOString(), expiresAt, releasedAt: null };
+      return { owner, token, purpose, acquiredAt: seen.at.toISOString(), releasedAt: null, ...times };
     });
     return { ...lease, name };
   }
 
-  /** Extends a lock that is still ours. LockedError when it expired and somebody else has it, or had it since. */
-  async extend(lock: Pick<Lock, 'name' | 'token'>, leaseMilliseconds: number): Promise<Lock> {
-    const lease = await this.#change(lock.name, (held) => {
-      if (held?.token !== lock.token || held.releasedAt !== null) throw lostLock(lock.name, held);
-      return { ...held, expiresAt: new Date(this.#clock().getTime() + leaseMilliseconds).toISOString() };
+  /**
+   * Extends a lock that is still ours, and says whether it had expired meanwhile: then somebody may have counted on that. LockedError
+   * when somebody else has it, or had it since.
+   */
+  async extend(lock: Pick<Lock, 'name' | 'token'>, leaseMilliseconds: number): Promise<Lock & { hadExpired: boolean }> {
+    let hadExpired = false;
+    const lease = await this.#change(lock.name, (held, seen) => {
+      if (!isStill(lock, held)) throw lostLock(lock.name, held);
+      hadExpired = isExpired(held, seen);
+      return { ...held, leaseMilliseconds, expiresAt: endOf(leaseMilliseconds, seen.at) };
     });
-    return { ...lease, name: lock.name };
+    return { ...lease, name: lock.name, hadExpired };
+  }
+
+  /** LockedError when the lock is no longer ours. One request, nothing is written: for whoever is about to change something. */
+  async check(lock: Pick<Lock, 'name' | 'token'>): Promise<void> {
+    const held = await this.#find(lock.name);
+    if (!isStill(lock, held)) throw lostLock(lock.name, held);
   }
 
   /** Releases it; no error when it is no longer ours. */
-  async release({ name, token }: Pick<Lock, 'name' | 'token'>): Promise<void> {
-    const releasedAt = this.#clock().toISOString();
-    await this.#change(name, (held) =>
-      held?.token === token && held.releasedAt === null ? { ...held, releasedAt } : undefined,
+  async release(lock: Pick<Lock, 'name' | 'token'>): Promise<void> {
+    await this.#change(lock.name, (held, { at }) =>
+      isStill(lock, held) ? { ...held, releasedAt: at.toISOString() } : undefined,
     );
   }
 
@@ -76,23 +93,53 @@ export class Locks {
   /** Who has the lock now; undefined when nobody has, or its lease is over. */
   async readHeld(name: string): Promise<Lock | undefined> {
     const lock = await this.read(name);
-    return lock !== undefined && Date.parse(lock.expiresAt) > this.#clock().getTime() ? lock : undefined;
+    return lock === undefined || lock.isExpired ? undefined : lock;
   }
 
   /** Who has the lock or has let it expire without releasing it; undefined when nobody has. */
-  async read(name: string): Promise<Lock | undefined> {
-    const lease = await findJson(this.#store, keyOf(name), lockSchema);
-    return lease === undefined || lease.releasedAt !== null ? undefined : { ...lease, name };
+  async read(name: string): Promise<SeenLock | undefined> {
+    const seen = await this.#store.observe(keyOf(name));
+    const lease = seen.stored && (await this.#find(name));
+    if (lease?.releasedAt !== null) return undefined;
+    return { ...lease, name, isExpired: isExpired(lease, seen) };
   }
 
-  /** When it was last taken, extended or released, by the store's own clock; undefined when it never was. */
-  async writtenAt(name: string): Promise<Date | undefined> {
-    return (await this.#store.head(keyOf(name)))?.modifiedAt;
+  /** The store's own time, by a lock that was just taken or extended. */
+  async storeTime(name: string): Promise<Date> {
+    return (await this.#store.observe(keyOf(name))).at;
   }
 
-  async #change<T extends Lease | undefined>(name: string, decide: (held: Lease | undefined) => T): Promise<T> {
+  /** One request where it is there. */
+  async #find(name: string): Promise<Lease | undefined> {
+    try {
+      return await readJson(this.#store, keyOf(name), lockSchema);
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  async #change<T extends Lease | undefined>(
+    name: string,
+    decide: (held: Lease | undefined, seen: Observation) => T,
+  ): Promise<T> {
     return await changeJson(this.#store, keyOf(name), lockSchema, decide);
   }
+}
+
+function isStill({ token }: Pick<Lock, 'token'>, held: Lease | undefined): held is Lease {
+  return held?.token === token && held.releasedAt === null;
+}
+
+function isExpired({ leaseMilliseconds, acquiredAt, expiresAt }: Lease, { stored, at }: Observation): boolean {
+  if (stored === undefined) return true;
+  // Both of one clock, and further apart with every extension.
+  const unsaid = Math.min(Date.parse(expiresAt) - Date.parse(acquiredAt), LONGEST_UNSAID_LEASE_MILLISECONDS);
+  return stored.modifiedAt.getTime() + (leaseMilliseconds ?? unsaid) <= at.getTime();
+}
+
+function endOf(leaseMilliseconds: number, at: Date): string {
+  return new Date(at.getTime() + leaseMilliseconds).toISOString();
 }
 
 function keyOf(name: string): string {

@@ -10,6 +10,16 @@ export interface StoredObject {
   readonly modifiedAt: Date;
 }
 
+/** What a look finds. */
+export interface Observation {
+  readonly stored: StoredObject | undefined;
+  /**
+   * When, by the store's own clock: comparable with `modifiedAt` of what it holds, unlike the time of this machine. In a directory
+   * this machine's where nothing is stored, or for whoever may not write there.
+   */
+  readonly at: Date;
+}
+
 /** Conditions and protection of a write. */
 export interface PutOptions {
   /** Only if the key does not exist yet. */
@@ -74,6 +84,8 @@ export interface ObjectStore {
   beginUpload(key: string, options?: PutOptions & { readonly expectedSizeBytes?: number }): Promise<Upload>;
   /** undefined only when the store says the key does not exist. */
   head(key: string): Promise<StoredObject | undefined>;
+  /** The same with the store's own time. */
+  observe(key: string): Promise<Observation>;
   /** A stream of the object, or of bytes `start` to `end` inclusive. NotFoundError when the key does not exist. */
   read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
   /**

@@ -125,13 +125,20 @@ export class S3Bucket {
     );
   }
 
-  /** What S3 tells of an object without its bytes; undefined only when it says that there is none. */
-  async look(key: string): Promise<HeadObjectCommandOutput | undefined> {
+  /**
+   * What S3 tells of an object without its bytes; undefined only when it says that there is none. `onAnswer` is told by S3's own
+   * clock when it was asked.
+   */
+  async look(key: string, onAnswer?: (date: string | undefined) => void): Promise<HeadObjectCommandOutput | undefined> {
     const call = this.call('look at', key, 's3:GetObject and s3:ListBucket');
     const object = { Bucket: this.name, Key: this.fullKey(key) };
     return this.run<HeadObjectCommandOutput | undefined>(
       call,
-      (http) => this.client.send(new HeadObjectCommand(object), http),
+      (http) => {
+        const command = new HeadObjectCommand(object);
+        if (onAnswer !== undefined) tellDate(command, onAnswer);
+        return this.client.send(command, http);
+      },
       {
         rescue: async ({ error }) => {
           if (error instanceof PermissionError) {
@@ -182,6 +189,18 @@ export class S3Bucket {
       { rescue: ({ error }) => (error instanceof NotFoundError ? refusal : error) },
     );
   }
+}
+
+/** The header `Date` of an answer, whatever its status: the SDK gives no other way to it. */
+function tellDate(command: HeadObjectCommand, onAnswer: (date: string | undefined) => void): void {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      onAnswer((result.response as { readonly headers: Readonly<Record<string, string>> }).headers['date']);
+      return result;
+    },
+    { step: 'deserialize', priority: 'low', name: 'tellDate' },
+  );
 }
 
 function raise({ error }: Refusal): never {

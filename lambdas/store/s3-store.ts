@@ -4,6 +4,7 @@ import { checkedKey, checkedPrefix, checkedRange } from './object-key.ts';
 import type {
   ObjectHistory,
   ObjectStore,
+  Observation,
   PresignedUrl,
   PutOptions,
   StoredObject,
@@ -45,6 +46,17 @@ export class S3Store implements ObjectStore {
   async head(key: string): Promise<StoredObject | undefined> {
     const found = await this.#bucket.look(checkedKey(key));
     return found && this.#bucket.storedObject(key, found.ContentLength, found.ETag, found.LastModified);
+  }
+
+  async observe(key: string): Promise<Observation> {
+    let date: string | undefined;
+    const found = await this.#bucket.look(checkedKey(key), (answered) => (date = answered));
+    const at = new Date(date ?? '');
+    if (Number.isNaN(at.getTime())) throw notS3Error(this.location);
+    return {
+      stored: found && this.#bucket.storedObject(key, found.ContentLength, found.ETag, found.LastModified),
+      at,
+    };
   }
 
   async read(key: string, range?: { readonly start: number; readonly end: number }): Promise<Readable> {

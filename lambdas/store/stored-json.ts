@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { ConflictError, CorruptSnapshotError } from '../domain/errors.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { Observation, ObjectStore } from './object-store.ts';
 
 /** Others may be faster so often, then somebody is at fault. */
 const ATTEMPTS = 5;
@@ -34,17 +34,18 @@ export async function findJson<T>(store: ObjectStore, key: string, schema: z.Zod
 
 /**
  * Writes what `decide` makes of the document as it stands, unless somebody else was faster: then it decides again. Nothing
- * is written when it decides on undefined. ConflictError when others were faster every time.
+ * is written when it decides on undefined. It is also told when the document was written, and the store's own time. ConflictError when others were faster every time.
  */
 export async function changeJson<T, Next extends T | undefined>(
   store: ObjectStore,
   key: string,
   schema: z.ZodType<T>,
-  decide: (present: T | undefined) => Next,
+  decide: (present: T | undefined, seen: Observation) => Next,
 ): Promise<Next> {
   for (let attempt = 1; ; attempt += 1) {
-    const stored = await store.head(key);
-    const next = decide(stored === undefined ? undefined : await readJson(store, key, schema));
+    const seen = await store.observe(key);
+    const { stored } = seen;
+    const next = decide(stored === undefined ? undefined : await readJson(store, key, schema), seen);
     if (next === undefined) return next;
     try {
       const condition = stored === undefined ? { ifAbsent: true } : { ifMatch: stored.etag };

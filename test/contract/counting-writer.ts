@@ -1,9 +1,12 @@
-// Raises a counter in a directory store so many times by conditional overwrites, in a process of its own.
+// Raises a counter in a directory store so many times by conditional overwrites, in a process of its own, with a clock that is
+// ahead of the filesystem's by so much.
 import { ConflictError } from '../../lambdas/domain/errors.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { readAll } from './bytes.ts';
 
-const [, , directory = '', times = '0'] = process.argv;
+const [, , directory = '', times = '0', aheadMilliseconds = '0'] = process.argv;
+const now = Date.now.bind(Date);
+Date.now = () => now() + Number(aheadMilliseconds);
 const store = new DirectoryStore(directory);
 
 async function raise(): Promise<boolean> {

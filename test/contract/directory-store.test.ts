@@ -88,15 +88,21 @@ describe('directory store', () => {
     expect(etags.size).toBe(200);
   });
 
-  it('loses no conditional overwrite of several processes', async () => {
+  it.each([
+    ['several processes', 0],
+    ["several machines whose clock is ahead of the file server's", 40_000],
+  ])('loses no conditional overwrite of %s', async (_, aheadMilliseconds) => {
     const [processes, times] = [4, 25];
     await store.put('counter', Buffer.from('0'));
     const script = join(import.meta.dirname, 'counting-writer.ts');
     await Promise.all(
-      Array.from({ length: processes }, () => requireCommand(process.execPath, [script, directory, String(times)])),
+      Array.from({ length: processes }, () =>
+        requireCommand(process.execPath, [script, directory, String(times), String(aheadMilliseconds)]),
+      ),
     );
     expect(await readFile(join(directory, 'counter'), 'utf8')).toBe(String(processes * times));
     expect(await readdir(join(directory, '.uploads'))).toEqual([]);
+    expect((await readdir(join(directory, '.lock'))).map(Number)).toEqual([expect.any(Number)]);
   });
 
   it('takes over the lock of a process that died holding it', async () => {

@@ -3,6 +3,7 @@ import { ConfigurationError, ConflictError, NotFoundError } from '../../lambdas/
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
 import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts';
+import { atAnotherTime } from '../suite/another-time.ts';
 import { SUBJECTS, type Place, type Subject } from './store-subjects.ts';
 
 // Disks of busy machines take their time to confirm a write.
@@ -20,6 +21,11 @@ describe.each(SUBJECTS)('object store: %s', (_name, open) => {
   }, 600_000);
   afterAll(() => subject.close());
 
+  const ageOf = async (key: string) => {
+    const { stored, at } = await store.observe(key);
+    return at.getTime() - (stored?.modifiedAt.getTime() ?? NaN);
+  };
+
   describe('put', () => {
     it('gives back what it wrote, in a look, a listing and a read', async () => {
       const body = Buffer.from('content');
@@ -29,6 +35,22 @@ describe.each(SUBJECTS)('object store: %s', (_name, open) => {
       expect(await store.head(key)).toMatchObject({ key, sizeBytes, etag });
       expect(await listAll(store, key)).toEqual([expect.objectContaining({ key, sizeBytes, etag })]);
       expect(await readAll(await store.read(key))).toEqual(body);
+    });
+
+    it('says by its own clock when it was looked at, whatever the clock of this machine says', async () => {
+      const before = await store.observe('put/observed');
+      expect(before.stored).toBeUndefined();
+      await store.put('put/observed', Buffer.from('1'));
+      const { stored, at } = await store.observe('put/observed');
+      expect(stored).toEqual(await store.head('put/observed'));
+      // To the second, in S3.
+      expect(await ageOf('put/observed')).toBeGreaterThan(-1_001);
+      const { at: later } = await atAnotherTime(-10 * 60_000, async () => {
+        await store.put('put/observed', Buffer.from('2'));
+        return await store.observe('put/observed');
+      });
+      expect(later.getTime()).toBeGreaterThanOrEqual(at.getTime() - 1);
+      expect(await atAnotherTime(10 * 60_000, () => ageOf('put/observed'))).toBeLessThan(5 * 60_000);
     });
 
     it('overwrites without a condition and changes the etag', async () => {

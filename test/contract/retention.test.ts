@@ -42,7 +42,7 @@ async function retain(
   { ahead = 0, ...request }: Partial<RetentionRequest> & { readonly ahead?: number } = {},
 ): Promise<RetentionReport> {
   const clock = () => new Date(Date.now() + ahead);
-  const locks = new Locks(store, clock);
+  const locks = new Locks(store);
   const lock = await locks.acquire(LOCK, 'prune', 'deletes points', LEASE_MILLISECONDS);
   const keepLock = async () => {
     await locks.extend(lock, LEASE_MILLISECONDS);

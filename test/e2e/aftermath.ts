@@ -92,7 +92,7 @@ export class Aftermath {
   }
 
   async #heldLocks(): Promise<Lock[]> {
-    const locks = new Locks(this.#store, () => new Date());
+    const locks = new Locks(this.#store);
     const names = (await this.#allKeys()).filter((key) => key.startsWith(LOCKS)).map((key) => key.slice(LOCKS.length));
     const held = await Promise.all(names.map((name) => locks.read(name.replace(/\.json$/, ''))));
     return held.filter((lock) => lock !== undefined);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
 import { runResultSchema } from '../../lambdas/domain/policy-run.ts';
@@ -35,7 +35,7 @@ beforeAll(async () => {
     plantHostedCluster(bed.clusters[0], { ...plan, name: 'other' }),
   ]);
   workspace = await directoryWorkspace(bed, { purpose: 'restore' }, POLICIES);
-  locks = new Locks(new DirectoryStore(join(workspace.directory, 'recovery-points')), () => new Date());
+  locks = new Locks(new DirectoryStore(join(workspace.directory, 'recovery-points')));
 }, TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
@@ -110,8 +110,8 @@ async function killDuring(args: readonly string[], isDue: (lock: Lock) => boolea
 /** As if the time of the lease had passed. */
 async function expire(): Promise<void> {
   const file = join(workspace.directory, 'recovery-points/locks', `${controlPlaneLock(CONTROL_PLANE)}.json`);
-  const lease = JSON.parse(await readFile(file, 'utf8')) as object;
-  await writeFile(file, JSON.stringify({ ...lease, expiresAt: '2026-01-01T00:00:00.000Z' }));
+  const longAgo = new Date('2026-01-01T00:00:00Z');
+  await utimes(file, longAgo, longAgo);
 }
 
 describe('of two operations on one control plane', () => {

@@ -97,7 +97,7 @@ describe('a policy over two management clusters, with one control plane of three
 
   it('skips a control plane at which another operation is at work, with its name', async () => {
     const store = new DirectoryStore(join(workspace.directory, 'recovery-points'));
-    const locks = new Locks(store, () => new Date());
+    const locks = new Locks(store);
     const [name = ''] = WHOLE;
     const lock = await locks.acquire(controlPlaneLock(name), 'restore-1', `restores ${name}`, 600_000);
     const { result } = await run('2026-01-04T03:00:00Z');

@@ -28,7 +28,7 @@ export function plannedPorts(directory: string, cluster: Cluster, signal: AbortS
     store,
     catalogue: new Catalogue(store),
     journal: new Journal(store),
-    locks: new Locks(store, clock),
+    locks: new Locks(store),
     published,
     events: {
       publish(event) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -36,9 +36,11 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
   await journal.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
   await journal.record('restore-4', 'plan', z.looseObject({}), plan);
   const clock = () => new Date('2026-01-02T04:04:05Z');
-  const locks = new Locks(store, clock);
-  await locks.acquire(operationLock('restore-4'), 'process 1 on here', 'works on it', 1000);
-  await new Locks(store, () => new Date(plan.plannedAt)).acquire(operationLock('restore-1'), 'a dead one', '', 1000);
+  const locks = new Locks(store);
+  await locks.acquire(operationLock('restore-4'), 'process 1 on here', 'works on it', 600_000);
+  await locks.acquire(operationLock('restore-1'), 'a dead one', '', 1000);
+  const then = new Date(plan.plannedAt);
+  await utimes(join(directory, 'locks', `${operationLock('restore-1')}.json`), then, then);
   const { json, text } = await operations({ store, journal, locks, clock });
   const { controlPlane, point, plannedAt } = plan;
   expect(json).toEqual({

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -29,10 +29,16 @@ let told: Progress[];
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-lock-'));
   store = new DirectoryStore(directory);
-  locks = new Locks(store, () => new Date());
+  locks = new Locks(store);
   told = [];
 });
 afterEach(() => rm(directory, { recursive: true }));
+
+/** As if the time of its lease had passed. */
+async function expireLock(name: string): Promise<undefined> {
+  const longAgo = new Date('2026-01-01T00:00:00Z');
+  await utimes(join(directory, 'locks', `${name}.json`), longAgo, longAgo);
+}
 
 async function backUp<T>(
   work: (lock: AttendedLock) => Promise<T>,
@@ -110,8 +116,10 @@ describe('work under the lock of a control plane', () => {
   it('is ended with the name of whoever has the lock now', async () => {
     const working = backUp(async (lock) => {
       // As if this process had been stopped for longer than its lease.
-      const later = new Locks(store, () => new Date(Date.now() + 60_000));
-      await lockControlPlane(RESTORE, { locks: later });
+      await waitFor('the lock to be free', () => lockControlPlane(RESTORE, { locks }).catch(() => expireLock(LOCK)), {
+        timeoutSeconds: 10,
+        intervalMilliseconds: 1,
+      });
       return await untilAborted(lock);
     });
     await expect(working).rejects.toThrow(LockedError);
@@ -124,7 +132,7 @@ describe('work under the lock of a control plane', () => {
       override release(): Promise<void> {
         return Promise.reject(new StoreUnavailableError('the store does not answer'));
       }
-    })(store, () => new Date());
+    })(store);
     expect(await backUp(() => Promise.resolve('taken'), { locks: broken })).toBe('taken');
     expect(told).toEqual([
       {

@@ -31,7 +31,7 @@ beforeEach(async () => {
     store,
     clock,
     catalogue: new Catalogue(store),
-    locks: new Locks(store, clock),
+    locks: new Locks(store),
     journal: new Journal(store),
     configuration: configurationSchema.parse({
       store: directory,
@@ -115,12 +115,12 @@ describe('lifeboat prune', () => {
     expect(planned.text).toMatch(new RegExp(`${A} +delete +no rule keeps it`));
     expect(planned.text).toMatch(new RegExp(`${D} +keep .*policy weekly decides on it`));
     expect(await ids()).toEqual([A, B, C, D]);
-    expect(await ports.locks.writtenAt(controlPlaneLock(CONTROL_PLANE))).toBeUndefined();
+    expect(await store.head(`locks/${controlPlaneLock(CONTROL_PLANE)}.json`)).toBeUndefined();
     const done = await prune(ports, 'nightly', { dryRun: false });
     expect(done).toMatchObject({ exitCode: EXIT.done });
     expect(done.text).toMatch(new RegExp(`${A} +deleted +no rule keeps it`));
     expect(await ids()).toEqual([B, C, D]);
-    expect(await ports.locks.writtenAt(controlPlaneLock(CONTROL_PLANE))).toBeDefined();
+    expect(await store.head(`locks/${controlPlaneLock(CONTROL_PLANE)}.json`)).toBeDefined();
     const next = await ports.locks.acquire(controlPlaneLock(CONTROL_PLANE), 'restore-1', 'restores it', 60_000);
     expect(next.token).toBe(2);
   });
