@@ -79,6 +79,7 @@ export function describeResult(result: RestoreResult): string {
     ...(result.apiAwayMilliseconds === null ? [] : [`API away for ${formatDuration(result.apiAwayMilliseconds)}`]),
     ...result.stale,
     ...result.left,
+    ...result.warnings.map((warning) => `warning: ${warning}`),
     ...(failure === null ? [] : [`failed at "${failure.step}": ${failure.reason} (${failure.error})`]),
     ...(failureOnTheWayBack === null ? [] : [`and on the way back: ${failureOnTheWayBack.reason}`]),
     ...state,

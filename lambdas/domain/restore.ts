@@ -71,6 +71,8 @@ const datastorePlanSchema = z.strictObject({
   bump: z.int().positive(),
   bumpReason: z.string(),
   difference: keyspaceDifferenceSchema,
+  /** Whether the live datastore took no writes for want of room when the restore was planned. */
+  isLiveFull: z.boolean().optional(),
   /** Keys whose values are compared once the restored etcd serves. */
   sample: z.array(keySampleSchema),
 });
@@ -120,6 +122,8 @@ export const restoreResultSchema = restoreEndSchema.extend({
   phases: z.array(z.strictObject({ name: z.string(), milliseconds: z.int().nonnegative() })),
   /** What was removed because it was stale, and what else of the past the restored control plane holds. */
   stale: z.array(z.string()),
+  /** What is not as it should be although the restore has ended, a sentence each. */
+  warnings: z.array(z.string()).default([]),
   /** Where everything stands and what to do, for `stuck`. */
   state: z.array(z.string()),
 });

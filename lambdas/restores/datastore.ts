@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import { checkMembers } from '../datastores/etcd/restore/member-gate.ts';
+import { disarmNoSpace, writesWaitFor } from '../datastores/etcd/restore/write-gate.ts';
 import { removeStaleKeys, type StaleKeys } from '../datastores/etcd/restore/stale-keys.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
@@ -12,7 +13,7 @@ import { converge, type Goal } from './converge.ts';
 import { keepPaused } from './fence.ts';
 import { runOnVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { readFenced, recordStale } from './records.ts';
+import { readFenced, recordStale, recordWarning } from './records.ts';
 import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
 import { endWorkload, scaleTo, startInTurn } from './workloads.ts';
 
@@ -49,7 +50,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
 /**
  * Starts the datastores, until all members are one cluster with one content: that of the recovery point at a higher revision,
  * or exactly that of the time before; one that did not serve then gets the replicas that it had, and no more is asked of it.
- * Forward, what the API servers left behind that are no more is removed.
+ * Forward, they must take writes, and what the API servers left behind that are no more is removed.
  */
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await hasServed(item, ports)) return { done: true };
@@ -86,6 +87,12 @@ async function membersWaitFor(
   const gate = await checkMembers(installation, tls, { minimumRevision }, reach);
   if (gate.state === 'not-yet') return gate.reason;
   if (forward) {
+    if (gate.isFull) {
+      const disarmed = await disarmNoSpace(installation, tls, reach);
+      if (disarmed !== undefined) await recordWarning(item.operation, plan.datastore, disarmed, ports);
+    }
+    const waitsFor = await writesWaitFor(installation, tls, item.operation, reach);
+    if (waitsFor !== undefined) return waitsFor;
     if (plan.prefix !== null) {
       const stale = await removeStaleKeys(installation, tls, plan.prefix, reach);
       await recordStale(item.operation, plan.datastore, describeStale(plan.datastore, stale), ports);
@@ -105,10 +112,17 @@ async function membersWaitFor(
 }
 
 function describeStale(datastore: string, { removed, left }: StaleKeys): string {
+  const still = [
+    [left.nodeLeases, 'leases of nodes'],
+    [left.otherLeases, 'other leases'],
+    [left.certificateSigningRequests, 'certificate signing requests'],
+    [left.webhookConfigurations, 'webhook configurations'],
+  ].filter(([count]) => count !== 0);
   return (
     `${datastore}: removed ${removed.masterLeases.length} records of API servers and ${removed.systemLeases.length} leases of kube-system; ` +
-    `of the past there are still ${left.nodeLeases} leases of nodes, ${left.otherLeases} other leases, ` +
-    `${left.certificateSigningRequests} certificate signing requests and ${left.webhookConfigurations} webhook configurations`
+    (still.length === 0
+      ? 'nothing else of the past was found'
+      : `of the past there are still ${still.map((one) => one.join(' ')).join(', ')}`)
   );
 }
 

@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { differenceFromLive, differenceFromNothing } from '../datastores/etcd/snapshot-difference.ts';
+import { readAlarms } from '../datastores/etcd/file/alarms.ts';
 import { sampleKeys } from '../datastores/etcd/file/key-sample.ts';
 import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import { liveKeys } from '../datastores/etcd/live-keys.ts';
@@ -27,7 +28,15 @@ import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, withSpoolFile } from '../recovery-points/unpack.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { choosePoint } from './choose-point.ts';
-import { checkIdentity, refuseUnfitPoint, refuseUnfitTarget, warningsOf } from './preflight.ts';
+import {
+  checkIdentity,
+  isFull,
+  refuseCorruptAlarm,
+  refuseUnfitPoint,
+  refuseUnfitTarget,
+  warningsOf,
+  warningsOfDatastore,
+} from './preflight.ts';
 import { warningsOfRights } from './rights.ts';
 import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
@@ -130,7 +139,7 @@ async function planDatastore(
     () => lookAtMembers(installation, tls, { cluster, signal: ports.signal }),
     (found) => (found.outages.length === 0 ? 'all of them serve' : found.outages.join('; ')),
   );
-  const live = member?.status ?? { version: entry.version, sizeBytes: 0 };
+  const live = member?.status ?? { version: entry.version, sizeBytes: 0, alarms: [] };
   refuseUnfitTarget(point, entry, installation, live);
   const object = snapshotObject(point.address, entry);
   const { bump, why } = revisionBump({
@@ -162,6 +171,8 @@ async function planDatastore(
         ({ keys }) => `every page walked: ${keys} keys`,
       );
     }
+    const alarms = await readAlarms(path);
+    refuseCorruptAlarm(point, entry, alarms);
     const difference = await timer.run(
       'compare',
       `datastore ${entry.name} with what is live`,
@@ -189,9 +200,13 @@ async function planDatastore(
       bump,
       bumpReason: why,
       difference,
+      ...(isFull(live) ? { isLiveFull: true } : {}),
       sample,
     };
     const assumed = `no member of datastore ${entry.name} tells its version: etcd ${live.version}, as when the point was taken, is assumed`;
-    return { plan, warnings: member === undefined ? [assumed] : [] };
+    return {
+      plan,
+      warnings: [...(member === undefined ? [assumed] : []), ...warningsOfDatastore(entry, live, alarms)],
+    };
   });
 }

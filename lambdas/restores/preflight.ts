@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { preparationRoomBytes } from '../datastores/etcd/restore/helper-pods.ts';
-import type { EtcdStatus } from '../datastores/etcd/wire/messages.ts';
+import { preparationRoomBytes, restoreProgram } from '../datastores/etcd/restore/helper-pods.ts';
+import type { EtcdAlarm, EtcdStatus } from '../datastores/etcd/wire/messages.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { CorruptSnapshotError, IdentityIncompleteError, RestoreRefusedError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
@@ -8,6 +8,7 @@ import { formatBytes } from '../domain/format-bytes.ts';
 import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { EtcdEntry } from '../domain/recovery-point.ts';
 import type { RestoreTarget } from '../domain/restore-target.ts';
+import { isNewerMinor } from '../domain/version.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { readIdentity } from '../recovery-points/identity.ts';
@@ -35,7 +36,11 @@ export function refuseUnfitPoint(
     );
   }
   const { controlPlaneVersion } = manifest;
-  if (controlPlaneVersion !== null && target.version !== null && isNewer(controlPlaneVersion, target.version)) {
+  if (
+    controlPlaneVersion !== null &&
+    target.version !== null &&
+    isNewerMinor(controlPlaneVersion, target.version) === true
+  ) {
     throw new RestoreRefusedError(
       `recovery point ${address.id} is of version ${controlPlaneVersion}, and the control plane runs ${target.version}: it might not understand newer data`,
       { remedy: `Upgrade the control plane to ${controlPlaneVersion} first, or choose an older recovery point.` },
@@ -43,7 +48,7 @@ export function refuseUnfitPoint(
   }
 }
 
-/** RestoreRefusedError when the datastore could not run on these data. */
+/** RestoreRefusedError when the datastore could not run on these data, UnsupportedError when its etcd can't restore. */
 export function refuseUnfitTarget(
   { address }: CataloguedPoint,
   entry: EtcdEntry,
@@ -51,12 +56,14 @@ export function refuseUnfitTarget(
   live: Pick<EtcdStatus, 'version' | 'sizeBytes'>,
 ): void {
   // A newer etcd migrates the data of an older one when it starts; the other way round it refuses them.
-  if (isNewer(entry.storageVersion, live.version)) {
+  if (isNewerMinor(entry.storageVersion, live.version) === true) {
     throw new RestoreRefusedError(
       `datastore ${entry.name} of ${address.id} has the form of etcd ${entry.storageVersion}, and etcd ${live.version} runs`,
       { remedy: 'Upgrade the control plane first, or choose an older recovery point.' },
     );
   }
+  // Its own program makes the restored data: one that can't is better told now than while they are prepared.
+  restoreProgram(live.version);
   // Until the swap is done the old data, the snapshot and what is made of it lie side by side.
   const neededBytes = live.sizeBytes + preparationRoomBytes(entry.sizeBytes);
   for (const { claim, capacityBytes } of members) {
@@ -66,6 +73,49 @@ export function refuseUnfitTarget(
       { remedy: 'Enlarge the volume, or defragment etcd if much of its file is free.' },
     );
   }
+}
+
+/** What a person should know of a datastore before the restore. `alarms` are those that lie in the snapshot. */
+export function warningsOfDatastore(
+  { name, storageVersion }: EtcdEntry,
+  live: Pick<EtcdStatus, 'version' | 'alarms'>,
+  alarms: readonly EtcdAlarm[],
+): string[] {
+  return [
+    ...(isComparable(storageVersion, live.version)
+      ? []
+      : [
+          `datastore ${name} has the form of etcd ${storageVersion}, and etcd ${live.version} runs: which of them is newer can not be told, and an older one refuses the data`,
+        ]),
+    ...(isFull(live)
+      ? [
+          `the live datastore ${name} has raised the NOSPACE alarm and takes no writes; it is so again should the restore be taken back`,
+        ]
+      : []),
+    ...(alarms.includes('NOSPACE')
+      ? [
+          `datastore ${name} had raised the NOSPACE alarm when the recovery point was taken. The restore disarms it; it is taken back if etcd takes no writes even then, because its file is as large as its quota`,
+        ]
+      : []),
+  ];
+}
+
+/** Whether an etcd takes no writes for want of room. */
+export function isFull({ alarms }: Pick<EtcdStatus, 'alarms'>): boolean {
+  return alarms.some(({ alarm }) => alarm === 'NOSPACE');
+}
+
+/** RestoreRefusedError for a snapshot whose etcd would serve nobody, as its last gate would find. */
+export function refuseCorruptAlarm(
+  { address }: CataloguedPoint,
+  { name }: EtcdEntry,
+  alarms: readonly EtcdAlarm[],
+): void {
+  if (!alarms.includes('CORRUPT')) return;
+  throw new RestoreRefusedError(
+    `datastore ${name} had raised the CORRUPT alarm when ${address.id} was taken: its members did not hold the same data`,
+    { remedy: 'Choose an older recovery point: "lifeboat list" shows them.' },
+  );
 }
 
 /** What the check of the identity needs to know of the control plane as it is. */
@@ -163,16 +213,16 @@ export function warningsOf(
         ]),
     ...(manifest.controlPlaneVersion !== null && manifest.controlPlaneVersion !== target.version
       ? [
-          `the recovery point is of version ${manifest.controlPlaneVersion}, the control plane runs ${target.version ?? 'an unknown one'}`,
+          `the recovery point is of version ${manifest.controlPlaneVersion}, the control plane runs ${target.version ?? 'an unknown one'}` +
+            (isComparable(manifest.controlPlaneVersion, target.version)
+              ? ''
+              : ': which of them is newer can not be told, and an older one may not understand the data'),
         ]
       : []),
     ...(verdict === 'verified' ? [] : ['the recovery point was not verified before; it was now']),
   ];
 }
 
-/** Whether a version's first two numbers are higher than another's. */
-function isNewer(version: string, than: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [otherMajor = 0, otherMinor = 0] = than.split('.').map(Number);
-  return major > otherMajor || (major === otherMajor && minor > otherMinor);
+function isComparable(version: string, other: string | null): boolean {
+  return other !== null && isNewerMinor(version, other) !== undefined;
 }

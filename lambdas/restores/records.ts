@@ -46,6 +46,21 @@ export async function readStale(operation: string, datastore: string, { journal 
   return text === undefined ? [] : [text];
 }
 
+/** What people must know of a restored datastore; what was recorded first stands. */
+export async function recordWarning(
+  operation: string,
+  datastore: string,
+  text: string,
+  { journal }: RecordPorts,
+): Promise<void> {
+  await journal.record(operation, `warning-${datastore}`, z.string(), text);
+}
+
+export async function readWarnings(operation: string, datastore: string, { journal }: RecordPorts): Promise<string[]> {
+  const text = await journal.read(operation, `warning-${datastore}`, z.string());
+  return text === undefined ? [] : [text];
+}
+
 /** Name of a step in the journal. */
 export function stepName(step: string, direction: Direction): string {
   return direction === 'forward' ? step : `${step}-back`;

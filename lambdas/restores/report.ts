@@ -1,6 +1,7 @@
 import {
   restoreResultSchema,
   stepTimesSchema,
+  type DatastorePlan,
   type RestoreEnd,
   type RestorePlan,
   type RestoreResult,
@@ -13,6 +14,7 @@ import {
   readRestorePlan,
   readSafetyPoint,
   readStale,
+  readWarnings,
   TIMED_STEPS,
   stepName,
 } from './records.ts';
@@ -47,6 +49,10 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
       fenced === undefined || back === undefined ? null : Math.max(0, back.getTime() - Date.parse(fenced.at)),
     phases: phases.flat(),
     stale: (await Promise.all(plan.datastores.map(({ datastore }) => readStale(operation, datastore, ports)))).flat(),
+    warnings:
+      outcome === 'restored' || outcome === 'unfinished'
+        ? (await Promise.all(plan.datastores.map(({ datastore }) => readWarnings(operation, datastore, ports)))).flat()
+        : plan.datastores.flatMap(describeFull),
     left:
       outcome === 'restored' || outcome === 'unfinished'
         ? describeLeft(plan, safety)
@@ -57,6 +63,14 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
         : [],
   };
   return await ports.journal.record(operation, 'result', restoreResultSchema, result);
+}
+
+function describeFull({ datastore, isLiveFull }: DatastorePlan): string[] {
+  return isLiveFull === true
+    ? [
+        `datastore ${datastore} takes no writes, as before the restore: the NOSPACE alarm is raised. Compact and defragment it or raise its quota, then disarm the alarm`,
+      ]
+    : [];
 }
 
 function describeMade(object: string): string {

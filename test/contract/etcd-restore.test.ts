@@ -2,16 +2,19 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { readAlarms } from '../../lambdas/datastores/etcd/file/alarms.ts';
 import { withMember, type Reach } from '../../lambdas/datastores/etcd/reach-member.ts';
 import { checkMembers, type MemberGate } from '../../lambdas/datastores/etcd/restore/member-gate.ts';
 import { removeStaleKeys } from '../../lambdas/datastores/etcd/restore/stale-keys.ts';
 import { workloadOf } from '../../lambdas/datastores/etcd/restore/workload.ts';
+import { disarmNoSpace, writesWaitFor } from '../../lambdas/datastores/etcd/restore/write-gate.ts';
 import type { EtcdClient } from '../../lambdas/datastores/etcd/wire/etcd-client.ts';
-import { GateError } from '../../lambdas/domain/errors.ts';
+import { GateError, UnsupportedError } from '../../lambdas/domain/errors.ts';
 import type { EtcdVersion } from '../testbed/etcd.ts';
-import { putValues } from '../testbed/etcd-writes.ts';
+import { putValues, raiseAlarm } from '../testbed/etcd-writes.ts';
 import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { waitFor } from '../testbed/waiting.ts';
+import { OPERATION } from '../unit/etcd-restore/installed-etcd.ts';
 import { RestoredEtcd, type SnapshotToRestore } from './etcd-restored-members.ts';
 
 jest.setTimeout(180_000);
@@ -49,13 +52,14 @@ afterEach(async () => {
 });
 
 /** A snapshot of an etcd with the keys above and values of its own; every one of a release has the same revision. */
-async function takeSnapshot(release: '3.5' | '3.6'): Promise<TakenSnapshot> {
+async function takeSnapshot(release: '3.5' | '3.6', alarm?: 'NOSPACE'): Promise<TakenSnapshot> {
   const etcd = await SecureEtcd.start({ release });
   try {
     for (const key of [...STALE_KEYS, ...OTHER_KEYS]) await etcd.etcdctl('put', `/registry/${key}`, 'x');
     await putValues(etcd, 'etcd-0', { count: FILLER, value: () => randomBytes(2_000) });
     return await withMember(etcd.workload, 'etcd-0', reachOf(etcd), async (client) => {
-      const { revision, clusterId } = await client.status();
+      const { revision, clusterId, memberId } = await client.status();
+      if (alarm !== undefined) await raiseAlarm(etcd, 'etcd-0', memberId, alarm);
       const file = Buffer.concat(await Array.fromAsync(client.snapshot(), ({ blob }) => Buffer.from(blob)));
       return { file, sha256: sha256Of(file), bump: BUMP, revision, clusterId };
     });
@@ -146,7 +150,7 @@ describe.each([
         leader: expect.stringMatching(/^etcd-\d$/),
         revision: minimumRevision,
         hash: expect.any(Number),
-        warnings: [],
+        isFull: false,
       });
       expect(gate.clusterId).not.toBe(snapshot.clusterId);
       await withClient(etcd, async (client) => {
@@ -193,6 +197,60 @@ describe.each([
     const names = kvs.map(({ key }) => key.toString().replace('/registry/', ''));
     expect(names.filter((name) => !name.startsWith('filler/')).sort()).toEqual([...OTHER_KEYS].sort());
     expect(names).toHaveLength(OTHER_KEYS.length + FILLER);
+  });
+});
+
+describe.each([
+  { release: '3.5', version: '3.5.21' },
+  { release: '3.6', version: '3.6.5' },
+] as const)('a snapshot of etcd $version that had no room any more', ({ release, version }) => {
+  let snapshot: TakenSnapshot;
+
+  beforeAll(async () => {
+    snapshot = await takeSnapshot(release, 'NOSPACE');
+  });
+
+  const waitsFor = (etcd: RestoredEtcd) => writesWaitFor(etcd.installation, etcd.tls, OPERATION, reachOf(etcd));
+  const disarm = (etcd: RestoredEtcd) => disarmNoSpace(etcd.installation, etcd.tls, reachOf(etcd));
+
+  it('tells of its alarm, comes back with it, and takes writes once that is disarmed', async () => {
+    const etcd = await restoreAll(version, 1, snapshot);
+    const path = join(etcd.volume('etcd-0'), 'file.db');
+    await writeFile(path, snapshot.file);
+    expect(await readAlarms(path)).toEqual(['NOSPACE']);
+    await etcd.start('etcd-0');
+    expect(await untilReady(etcd, snapshot.revision + BUMP)).toMatchObject({ isFull: true });
+    await expect(waitsFor(etcd)).rejects.toBeInstanceOf(GateError);
+    expect(await disarm(etcd)).toMatch(/NOSPACE alarm of its recovery point, which was disarmed: it takes writes/);
+    expect(await disarm(etcd)).toBeUndefined();
+    expect(await waitsFor(etcd)).toBeUndefined();
+    expect(await untilReady(etcd, snapshot.revision + BUMP + 2)).toMatchObject({ isFull: false });
+  });
+
+  it('is not restored where its file is as large as the quota still', async () => {
+    const etcd = await restoreAll(version, 1, snapshot);
+    await etcd.start('etcd-0', { 'quota-backend-bytes': String(snapshot.file.length - 32 * 1024) });
+    await untilReady(etcd, snapshot.revision + BUMP);
+    await disarm(etcd);
+    await expect(waitsFor(etcd)).rejects.toBeInstanceOf(GateError);
+    await expect(waitsFor(etcd)).rejects.toThrow(
+      /takes no writes: its file of .* are in use, has reached etcd's quota$/,
+    );
+  });
+
+  it('is told as what it is when somebody has raised its revision beyond exact numbers', async () => {
+    const etcd = await restoreAll(version, 1, { ...snapshot, bump: 2 ** 53 });
+    await etcd.start('etcd-0');
+    const status = waitFor(
+      'an answer',
+      () =>
+        withClient(etcd, (client) => client.status()).then(
+          () => undefined,
+          (error: unknown) => (error instanceof UnsupportedError ? error : undefined),
+        ),
+      { timeoutSeconds: 60 },
+    );
+    expect((await status).message).toBe("etcd member etcd-0 is at a revision beyond 2^53, which Lifeboat can't handle");
   });
 });
 

@@ -126,8 +126,8 @@ export class RestoredEtcd {
     return this.#runPod(swapPod(...this.#placed(pod, this.installation), { operation: OPERATION, action }));
   }
 
-  /** Starts a member from its volume. */
-  async start(pod: string): Promise<void> {
+  /** Starts a member from its volume, with flags beside or in place of the usual ones. */
+  async start(pod: string, others: Readonly<Record<string, string>> = {}): Promise<void> {
     const { peerUrl } = this.#member(pod);
     const client = `https://127.0.0.1:${this.#clientPorts.get(pod) ?? 0}`;
     const { members, dataDirectory } = this.installation;
@@ -147,6 +147,7 @@ export class RestoredEtcd {
       // A busy machine must not decide who leads, nor for how long.
       'heartbeat-interval': '300',
       'election-timeout': '3000',
+      ...others,
     };
     const command = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
     const logPath = join(this.#directory, `${pod}.log`);

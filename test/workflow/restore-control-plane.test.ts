@@ -57,6 +57,7 @@ async function run(script: Script, options: ScriptedRunOptions = {}, unsettled =
         apiAwayMilliseconds: null,
         phases: [],
         stale: [],
+        warnings: [],
         state: [],
       };
       return result;

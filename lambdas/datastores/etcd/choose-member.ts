@@ -1,4 +1,5 @@
 import { NoUsableMemberError } from '../../domain/errors.ts';
+import { parseVersion } from '../../domain/version.ts';
 import type { EtcdStatus } from './wire/messages.ts';
 
 /** A member that answered, and what it said about itself. */
@@ -105,8 +106,8 @@ function warningsOf(members: readonly AskedMember[]): string[] {
       : []),
     ...(versions.length > 1 ? [`the members run different versions: ${versions.join(', ')}`] : []),
     ...versions.flatMap((version) => {
-      const [, minor, patch] = /^3\.(\d+)\.(\d+)/.exec(version) ?? [];
-      const bad = KNOWN_BAD.find(({ affects }) => affects(Number(minor), Number(patch)));
+      const parsed = parseVersion(version);
+      const bad = KNOWN_BAD.find(({ affects }) => parsed?.major === 3 && affects(parsed.minor, parsed.patch));
       return bad === undefined ? [] : [`etcd ${version} ${bad.problem}`];
     }),
   ];

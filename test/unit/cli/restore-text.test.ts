@@ -1,15 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { describePlan, describeResult } from '../../../bin/output/restore-text.ts';
 import type { EtcdMemberVolume } from '../../../lambdas/domain/etcd-installation.ts';
-import type { RestorePlan, RestoreResult } from '../../../lambdas/domain/restore.ts';
+import type { RestoreResult } from '../../../lambdas/domain/restore.ts';
 import { installedEtcd, OPERATION } from '../etcd-restore/installed-etcd.ts';
-
-const RESTORE = {
-  operation: OPERATION,
-  controlPlane: 'mgmt-a/clusters/prod',
-  platform: 'hypershift',
-  point: '20260102T030405Z-a1b2',
-} as const;
+import { plannedRestore, RESTORE } from '../restores/planned-restore.ts';
 
 interface Broken {
   readonly outages?: readonly string[];
@@ -20,42 +14,13 @@ interface Broken {
 function planText({ outages = [], lostIdentity = [], lostClaim = null }: Broken): string[] {
   const installation = installedEtcd(2);
   const members = installation.members.map((member, index) => (index === 0 ? { ...member, lostClaim } : member));
-  const none = { comesBack: [], vanishes: [], reverted: [], leftOut: { comesBack: 0, vanishes: 0, reverted: 0 } };
-  const plan: RestorePlan = {
-    ...RESTORE,
-    kind: 'restore',
-    plannedAt: '2026-01-02T04:04:05.000Z',
-    pointTakenAt: '2026-01-02T03:04:05.000Z',
-    target: {
-      uid: 'uid',
-      version: '4.20.1',
-      datastores: [{ ...installation, members }],
-      writers: [],
-      lacking: [],
-      pausedUntil: null,
-      warnings: [],
-    },
-    datastores: [
-      {
-        datastore: 'main',
-        etcdVersion: '3.6.5',
-        outages: [...outages],
-        prefix: '/registry',
-        revision: 10,
-        sizeBytes: 100,
-        sha256: '0'.repeat(64),
-        clusterToken: OPERATION,
-        bump: 1_000_000,
-        bumpReason: 'few writes',
-        difference: { snapshotRevision: 10, liveRevision: null, resources: [], named: none },
-        sample: [],
-      },
-    ],
+  const plan = plannedRestore({ outages: [...outages] });
+  const rebuilt = {
+    ...plan,
+    target: { ...plan.target, datastores: [{ ...installation, members }] },
     lostIdentity: [...lostIdentity],
-    apiAwaySeconds: 16,
-    warnings: [],
   };
-  return describePlan(plan, new Date('2026-01-02T04:04:05Z')).split('\n');
+  return describePlan(rebuilt, new Date('2026-01-02T04:04:05Z')).split('\n');
 }
 
 describe('a plan', () => {
@@ -86,7 +51,7 @@ describe('a plan', () => {
 });
 
 describe('the result of a restore', () => {
-  it('says what was left on purpose', () => {
+  it('says what was left on purpose, and what it warns of', () => {
     const result: RestoreResult = {
       ...RESTORE,
       outcome: 'restored',
@@ -97,11 +62,13 @@ describe('the result of a restore', () => {
       apiAwayMilliseconds: null,
       phases: [],
       stale: [],
+      warnings: ['datastore main is nearly full'],
       left: ['what lay on data-etcd-0 before is still there'],
       state: [],
     };
     const lines = describeResult(result).split('\n');
     expect(lines).toContain('what lay on data-etcd-0 before is still there');
+    expect(lines).toContain('warning: datastore main is nearly full');
     expect(lines.join()).not.toContain('to undo it');
   });
 });

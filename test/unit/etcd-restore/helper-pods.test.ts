@@ -243,7 +243,10 @@ describe('a preparation', () => {
     expect(programOf(version)).toBe(program);
   });
 
-  it.each(['3.4.26', '3.5.9', '3.3.27', ''])('of etcd "%s", which can not raise revisions, is refused', (version) => {
-    expect(() => programOf(version)).toThrow(UnsupportedError);
-  });
+  it.each(['3.4.26', 'v3.5.9', '3.3.27', '', 'latest'])(
+    'of etcd "%s", which can not raise revisions, is refused',
+    (version) => {
+      expect(() => programOf(version)).toThrow(UnsupportedError);
+    },
+  );
 });

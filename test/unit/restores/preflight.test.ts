@@ -11,10 +11,16 @@ import {
 } from '../../../lambdas/domain/errors.ts';
 import type { Progress } from '../../../lambdas/domain/progress.ts';
 import type { EtcdInstallation } from '../../../lambdas/domain/etcd-installation.ts';
-import type { Manifest, Proof } from '../../../lambdas/domain/recovery-point.ts';
+import type { EtcdEntry, Manifest, Proof } from '../../../lambdas/domain/recovery-point.ts';
 import type { RestoreTarget } from '../../../lambdas/domain/restore-target.ts';
 import { choosePoint } from '../../../lambdas/restores/choose-point.ts';
-import { refuseUnfitPoint, refuseUnfitTarget } from '../../../lambdas/restores/preflight.ts';
+import {
+  refuseCorruptAlarm,
+  refuseUnfitPoint,
+  refuseUnfitTarget,
+  warningsOf,
+  warningsOfDatastore,
+} from '../../../lambdas/restores/preflight.ts';
 import { Catalogue, type CataloguedPoint } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { installedEtcd } from '../etcd-restore/installed-etcd.ts';
@@ -41,6 +47,12 @@ afterEach(async () => {
 async function pointWith(manifest: Partial<Manifest> = {}): Promise<CataloguedPoint> {
   await storePoint(store, FIRST, { manifest });
   return await catalogue.find(FIRST);
+}
+
+function entryOf({ manifest }: CataloguedPoint): EtcdEntry {
+  const [entry] = manifest.datastores;
+  if (entry === undefined) throw new Error('no datastore');
+  return entry;
 }
 
 const ROOMY = installedEtcd(2);
@@ -142,7 +154,11 @@ describe('a recovery point', () => {
 
   it.each([
     ['4.21.0', false],
+    ['v4.21.0', false],
+    ['4.21.0-rc.1', false],
     ['5.0.0', false],
+    ['v4.20.9', true],
+    ['latest', true],
     ['4.20.9', true],
     ['4.19.30', true],
     [null, true],
@@ -153,6 +169,14 @@ describe('a recovery point', () => {
     });
     if (isLetIn) check.not.toThrow();
     else check.toThrow(/might not understand newer data/);
+  });
+
+  it.each([
+    ['v4.20.1', /^the recovery point is of version v4\.20\.1, the control plane runs 4\.20\.1$/],
+    ['latest', /is of version latest, .* which of them is newer can not be told/],
+  ])('of version %s is let in with a warning', async (controlPlaneVersion, warning) => {
+    const point = await pointWith({ controlPlaneVersion });
+    expect(warningsOf(point, TARGET, [])).toEqual([expect.stringMatching(warning)]);
   });
 
   it('of which a proof was refused is not let in', async () => {
@@ -176,13 +200,46 @@ describe('the datastore of a restore', () => {
   it.each([
     ['3.5.21', /has the form of etcd 3\.6\.0, and etcd 3\.5\.21 runs/],
     ['3.4.30', /and etcd 3\.4\.30 runs/],
+    ['v3.5.21', /and etcd v3\.5\.21 runs/],
+    ['3.6.x', /which of its programs restores can't be told/],
   ])('of etcd %s takes no data of a newer one', async (version, message) => {
     const point = await pointWith();
-    const [entry] = point.manifest.datastores;
-    if (entry === undefined) throw new Error('no datastore');
+    const entry = entryOf(point);
     expect(() => {
       refuseUnfitTarget(point, entry, INSTALLATION, { ...LIVE, version });
     }).toThrow(message);
+  });
+
+  it('that had raised the CORRUPT alarm is refused: etcd would serve nobody', async () => {
+    const point = await pointWith();
+    expect(() => {
+      refuseCorruptAlarm(point, entryOf(point), ['CORRUPT']);
+    }).toThrow(RestoreRefusedError);
+    expect(() => {
+      refuseCorruptAlarm(point, entryOf(point), ['NOSPACE']);
+    }).not.toThrow();
+  });
+
+  const full = { alarms: [{ memberId: '1', alarm: 'NOSPACE' as const }] };
+  it.each([
+    ['without alarms, for nothing', { alarms: [] }, [], []],
+    ['for the alarm of the live etcd', full, [], [/^the live datastore main has raised the NOSPACE alarm/]],
+    [
+      'for the alarm in the snapshot',
+      { alarms: [] },
+      ['NOSPACE'],
+      [/^datastore main had raised the NOSPACE alarm when/],
+    ],
+    [
+      'for a version that can not be read',
+      { alarms: [], version: '3.x' },
+      [],
+      [/form of etcd 3\.6\.0, and etcd 3\.x runs/],
+    ],
+  ] as const)('is warned of: %s', async (_, live, alarms, warnings) => {
+    const entry = entryOf(await pointWith());
+    const expected = warnings.map((warning): unknown => expect.stringMatching(warning));
+    expect(warningsOfDatastore(entry, { ...LIVE, ...live }, alarms)).toEqual(expected);
   });
 
   it.each([
@@ -193,8 +250,7 @@ describe('the datastore of a restore', () => {
     'with %i MiB live takes a snapshot of %i MiB on its smallest volume: %s',
     async (liveMebibytes, mebibytes, fits) => {
       const point = await pointWith();
-      const [entry] = point.manifest.datastores;
-      if (entry === undefined) throw new Error('no datastore');
+      const entry = entryOf(point);
       const check = expect(() => {
         const snapshot = { ...entry, sizeBytes: mebibytes * MEBIBYTE };
         refuseUnfitTarget(point, snapshot, INSTALLATION, { ...LIVE, sizeBytes: liveMebibytes * MEBIBYTE });

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { UnsupportedError } from '../../../domain/errors.ts';
 import type { EtcdInstallation, EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
+import { parseVersion } from '../../../domain/version.ts';
 import { BACK_SCRIPT, CLEAR_SCRIPT, FETCH_SCRIPT, FINISH_SCRIPT, SWAP_SCRIPT } from './helper-scripts.ts';
 
 /** A member whose volume a helper pod works on. `node` is null while it has no pod that says where its volume is. */
@@ -230,9 +231,18 @@ function helperIdentity(installation: EtcdInstallation): z.infer<typeof identity
   return isSaid || !mayBeRoot ? ofContainer : { ...ofContainer, runAsUser: 0 };
 }
 
-/** etcdutl has `snapshot restore` alone since 3.6; before, images may hold etcdctl only. Both raise revisions as of some release. */
-function restoreProgram(version: string): 'etcdutl' | 'etcdctl' {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/, 3).map(Number);
+/**
+ * etcdutl has `snapshot restore` alone since 3.6; before, images may hold etcdctl only. Both raise revisions as of some release:
+ * UnsupportedError before it, and for a version that can't be read.
+ */
+export function restoreProgram(version: string): 'etcdutl' | 'etcdctl' {
+  const parsed = parseVersion(version);
+  if (parsed === undefined) {
+    throw new UnsupportedError(`etcd calls its version "${version}": which of its programs restores can't be told`, {
+      remedy: 'Use an image of etcd whose version has the form 3.6.5.',
+    });
+  }
+  const { major, minor, patch } = parsed;
   if (major > 3 || (major === 3 && minor >= 6)) return 'etcdutl';
   if (major === 3 && ((minor === 5 && patch >= 10) || (minor === 4 && patch >= 27))) return 'etcdctl';
   throw new UnsupportedError(`etcd ${version} can't raise revisions in a restore`, {

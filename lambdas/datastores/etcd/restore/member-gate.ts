@@ -26,8 +26,8 @@ export type MemberGate =
       /** The revision that every member hashed. */
       readonly revision: number;
       readonly hash: number;
-      /** Sentences for people on what does not keep the gate shut, e.g. a NOSPACE alarm that came with the snapshot. */
-      readonly warnings: readonly string[];
+      /** Whether the NOSPACE alarm is raised, e.g. because it came with the snapshot: then they take no writes. */
+      readonly isFull: boolean;
     }
   | { readonly state: 'not-yet'; readonly reason: string };
 
@@ -64,7 +64,7 @@ export async function checkMembers(
     const compared = 'reason' in hashed ? hashed : compareHashes(hashed, revision);
     if ('reason' in compared) return { state: 'not-yet', ...compared };
     const clusterId = members[0]?.status.clusterId ?? '';
-    return { state: 'ready', clusterId, ...found, revision, ...compared, warnings: warningsOf(members) };
+    return { state: 'ready', clusterId, ...found, revision, ...compared, isFull: members.some(isFull) };
   } finally {
     await Promise.all(members.map(({ client }) => client.close()));
   }
@@ -100,8 +100,6 @@ function reasonToWait(error: unknown, { signal }: Reach): string {
   throw error;
 }
 
-function warningsOf(members: readonly MemberAnswer[]): string[] {
-  return members.some(({ status }) => status.alarms.some(({ alarm }) => alarm === 'NOSPACE'))
-    ? ['the NOSPACE alarm is raised, as it was when the snapshot was taken: no writes until it is disarmed']
-    : [];
+function isFull({ status }: MemberAnswer): boolean {
+  return status.alarms.some(({ alarm }) => alarm === 'NOSPACE');
 }

@@ -10,11 +10,15 @@ import {
   decodeRange,
   decodeSnapshotChunk,
   decodeStatus,
+  decodeWrittenRevision,
   EMPTY_REQUEST,
   encodeDeleteRangeRequest,
+  encodeDisarmRequest,
   encodeHashKVRequest,
+  encodePutRequest,
   encodeRangeRequest,
   NumberBeyondExactError,
+  type EtcdAlarm,
   type EtcdHashKV,
   type EtcdMember,
   type EtcdStatus,
@@ -40,7 +44,7 @@ export interface EtcdClientOptions {
 }
 
 /**
- * The few calls of etcd's API that a backup and a restore need, to one member; only `deleteKeys` changes anything. Errors
+ * The few calls of etcd's API that a backup and a restore need, to one member; only `put`, `deleteKeys` and `disarm` change anything. Errors
  * of every method: DatastoreError, PermissionError, NoUsableMemberError, UnsupportedError for a revision beyond 2^53, the error of
  * the stream below (TunnelError), or the signal's reason.
  */
@@ -108,6 +112,16 @@ export class EtcdClient {
    */
   async deleteKeys(key: Buffer, rangeEnd?: Buffer): Promise<number> {
     return this.#call('KV/DeleteRange', encodeDeleteRangeRequest(key, rangeEnd), decodeDeletedCount);
+  }
+
+  /** Writes one key and gives the revision of that. EtcdFullError where etcd takes no writes for want of room. Safe to repeat. */
+  async put(key: Buffer, value: Buffer): Promise<number> {
+    return this.#call('KV/Put', encodePutRequest(key, value), decodeWrittenRevision);
+  }
+
+  /** Takes back an alarm that a member raised, be it one that is no more. Safe to repeat. */
+  async disarm(memberId: string, alarm: EtcdAlarm): Promise<void> {
+    await this.#call('Maintenance/Alarm', encodeDisarmRequest(memberId, alarm), () => undefined);
   }
 
   /**

@@ -11,6 +11,9 @@ const OK = 0;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
+/** etcd takes no more writes: its file has reached the quota, or the alarm for that is raised still. */
+export class EtcdFullError extends DatastoreError {}
+
 /** undefined when these headers carry no status. The message is percent-encoded on the wire. */
 export function readGrpcStatus(headers: IncomingHttpHeaders): GrpcStatus | undefined {
   const code = headers['grpc-status'];
@@ -60,6 +63,11 @@ export function errorForGrpcStatus(
   if (refused) {
     return new PermissionError(`etcd member ${member} did not allow ${call}`, {
       remedy: "With etcd's authentication on, use a client certificate whose common name is a user with the role root.",
+    });
+  }
+  if (/database space exceeded/.test(message)) {
+    return new EtcdFullError(`etcd member ${member} did not answer ${call}: it takes no more writes (NOSPACE)`, {
+      remedy: 'Defragment etcd or raise its quota, then disarm the alarm.',
     });
   }
   const known = MESSAGES.find(([pattern]) => pattern.test(message))?.[1];

@@ -6,6 +6,9 @@ import { encodeProtobuf, protobufFields, ProtobufError, type ProtobufField } fro
 /** Alarms that etcd knows. */
 export type EtcdAlarm = 'NOSPACE' | 'CORRUPT';
 
+/** By their numbers in AlarmType. */
+const ALARMS: readonly (EtcdAlarm | undefined)[] = [undefined, 'NOSPACE', 'CORRUPT'];
+
 /** Answer of Maintenance.Status. */
 export interface EtcdStatus {
   readonly clusterId: string;
@@ -111,6 +114,23 @@ export function encodeDeleteRangeRequest(key: Buffer, rangeEnd: Buffer | undefin
   return encodeProtobuf(encodeRange(key, rangeEnd));
 }
 
+/** PutRequest, without a lease. */
+export function encodePutRequest(key: Buffer, value: Buffer): Buffer {
+  return encodeProtobuf([
+    { number: 1, bytes: key },
+    { number: 2, bytes: value },
+  ]);
+}
+
+/** AlarmRequest that takes back an alarm which this member raised. */
+export function encodeDisarmRequest(memberId: string, alarm: EtcdAlarm): Buffer {
+  return encodeProtobuf([
+    { number: 1, varint: 2n },
+    { number: 2, varint: BigInt(`0x${memberId}`) },
+    { number: 3, varint: BigInt(ALARMS.indexOf(alarm)) },
+  ]);
+}
+
 // An end that is there and empty means to etcd that there is none: all keys from the first one on.
 function encodeRange(key: Buffer, rangeEnd: Buffer = NO_BYTES): ProtobufField[] {
   const start = { number: 1, bytes: key };
@@ -170,6 +190,16 @@ export function decodeRange(message: Buffer): RangeAnswer {
 /** How many keys DeleteRange deleted. */
 export function decodeDeletedCount(message: Buffer): number {
   return new Fields(message).integer(2);
+}
+
+/** The revision of a write, e.g. a put. */
+export function decodeWrittenRevision(message: Buffer): number {
+  return new Fields(message).message(1).integer(3);
+}
+
+/** The alarm of an AlarmMember, as the backend keeps it; undefined when it is none that we know. */
+export function decodeAlarm(message: Buffer): EtcdAlarm | undefined {
+  return ALARMS[new Fields(message).integer(2)];
 }
 
 export function decodeSnapshotChunk(message: Buffer): SnapshotChunk {

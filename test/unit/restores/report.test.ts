@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { restorePlanSchema, restoreResultSchema, type RestoreEnd } from '../../../lambdas/domain/restore.ts';
+import type { RunPorts } from '../../../lambdas/operations/ports.ts';
+import { recordWarning } from '../../../lambdas/restores/records.ts';
+import { reportRestore } from '../../../lambdas/restores/report.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
+import { plannedRestore, RESTORE } from './planned-restore.ts';
+
+const DISARMED = 'datastore main came back with the NOSPACE alarm';
+
+let directory: string;
+let journal: Journal;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-report-'));
+  journal = new Journal(new DirectoryStore(directory));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+/** What the result warns of, of a restore that ended so; its datastore had no room before and came back with the alarm. */
+async function warningsAfter(outcome: RestoreEnd['outcome']): Promise<string[]> {
+  await journal.record(RESTORE.operation, 'plan', restorePlanSchema, plannedRestore({ isLiveFull: true }));
+  await recordWarning(RESTORE.operation, 'main', DISARMED, { journal });
+  const ports = { journal, clock: () => new Date('2026-01-02T04:05:06Z') } as RunPorts;
+  const end = { ...RESTORE, outcome, failure: null, failureOnTheWayBack: null };
+  return (await reportRestore(end, ports)).warnings;
+}
+
+describe('the result of a restore', () => {
+  it('warns of what the restored datastore came back with', async () => {
+    expect(await warningsAfter('restored')).toEqual([DISARMED]);
+  });
+
+  it('warns that a datastore still takes no writes when the data of before are back', async () => {
+    expect(await warningsAfter('rolled-back')).toEqual([
+      expect.stringMatching(/^datastore main takes no writes, as before the restore: the NOSPACE alarm is raised\./),
+    ]);
+  });
+
+  it('is read as well where a former version wrote it, without warnings', async () => {
+    await warningsAfter('restored');
+    const result = await journal.read(RESTORE.operation, 'result', restoreResultSchema);
+    const former = { ...result, warnings: undefined };
+    expect(restoreResultSchema.parse(former).warnings).toEqual([]);
+  });
+});
