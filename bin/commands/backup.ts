@@ -3,14 +3,17 @@ import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { operationName } from '../../lambdas/domain/operation.ts';
 import { withControlPlaneLock } from '../../lambdas/operations/lock.ts';
 import { platforms } from '../../lambdas/platforms/registry.ts';
+import { IDENTITY, type Proof } from '../../lambdas/domain/recovery-point.ts';
+import { announceVerdict } from '../../lambdas/recovery-points/announce.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
+import type { CataloguedPoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import type { CommandResult } from './result.ts';
 
 /**
  * `lifeboat backup <control plane>`: takes a recovery point and every proof that a backup can have, under the control plane's
- * lock. LockedError, at once, while another operation has that.
+ * lock. LockedError, at once, while another operation has that. A point of which a proof is refused is kept and is no success.
  */
 export async function backup(ports: Ports, name: string): Promise<CommandResult> {
   const controlPlane = parseControlPlaneName(name);
@@ -22,25 +25,37 @@ export async function backup(ports: Ports, name: string): Promise<CommandResult>
   } as const;
   // The point names no operation: nobody but the function that hears of its manifest publishes that it was verified.
   const request = { controlPlane, platform: platforms.hypershift, reason: 'on-demand' } as const;
-  const manifest = await withControlPlaneLock(owner, ports, ({ signal }) =>
+  const { id } = await withControlPlaneLock(owner, ports, ({ signal }) =>
     takeRecoveryPoint(request, { ...ports, cluster, signal }),
   );
-  const refused = manifest.proofs.filter(({ result }) => result === 'refused');
-  const proofs = manifest.proofs.map(({ kind, result }) =>
-    result === 'passed' ? kind : `${kind} ${result.toUpperCase()}`,
-  );
+  return await tellBackup(await ports.catalogue.find(id, controlPlane), ports);
+}
+
+/** What a point that was just taken amounts to: only a verified one is a success, and a refused one is announced as well. */
+export async function tellBackup(point: CataloguedPoint, { events }: Pick<Ports, 'events'>): Promise<CommandResult> {
+  const { manifest, proofs, verdict } = point;
+  const isVerified = verdict === 'verified';
+  if (verdict === 'refused') await announceVerdict(point, events);
   return {
     json: manifest,
     text: [
-      `recovery point ${manifest.id} of ${manifest.controlPlane}`,
+      `recovery point ${manifest.id} of ${manifest.controlPlane}${isVerified ? '' : ` is ${verdict.toUpperCase()}: do not rely on it`}`,
       ...manifest.datastores.map(
-        ({ name: datastore, revision, keys, sizeBytes, storedBytes }) =>
-          `  ${datastore}: revision ${revision}, ${keys} keys, ${formatBytes(sizeBytes)}, stored ${formatBytes(storedBytes)}`,
+        ({ name, revision, keys, sizeBytes, storedBytes }) =>
+          `  ${name}: revision ${revision}, ${keys} keys, ${formatBytes(sizeBytes)}, stored ${formatBytes(storedBytes)}`,
       ),
       `  identity: ${manifest.identity.objects.length} objects`,
-      `  proofs: ${proofs.join(', ')}`,
-      ...refused.map(({ kind, detail }) => `  ${kind}: ${detail}`),
+      `  proofs: ${proofs.map(describeProof).join(', ')}`,
+      ...proofs
+        .filter(({ result }) => result === 'refused')
+        .map(({ kind, datastore, detail }) => `  ${kind} of ${datastore} refused: ${detail}`),
+      ...(isVerified ? [] : [`next:  find out why, then run "lifeboat backup ${manifest.controlPlane}" again`]),
     ].join('\n'),
-    exitCode: refused.length > 0 ? EXIT.refused : EXIT.done,
+    exitCode: isVerified ? EXIT.done : EXIT.refused,
   };
+}
+
+function describeProof({ kind, datastore, result }: Proof): string {
+  const name = datastore === IDENTITY ? IDENTITY : kind;
+  return result === 'passed' ? name : `${name} ${result.toUpperCase()}`;
 }

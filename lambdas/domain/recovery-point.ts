@@ -17,6 +17,9 @@ const RECOVERY_POINT_REASONS = ['scheduled', 'on-demand', 'safety', 'final', 'im
 /** What is known about a recovery point, weakest first. */
 const PROOF_KINDS = ['stream', 'structure', 'live', 'rehearsal'] as const;
 
+/** What the identity's proof says where those of a datastore have its name. */
+export const IDENTITY = 'identity';
+
 const revision = z.int().nonnegative();
 const byteCount = z.int().nonnegative();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -101,6 +104,8 @@ const identityEntrySchema = z.strictObject({
   sha256,
   /** `<kind> <namespace>/<name>` of every object, so that a person sees what is in it without unpacking Secrets. */
   objects: z.array(z.string()).min(1),
+  /** It was read back when it was taken. Left out by points of before that was done: their datastores alone decide on them. */
+  readBack: z.literal(true).optional(),
 });
 
 /** `manifest.json`: written last, never rewritten; its presence makes the recovery point exist. */
@@ -128,6 +133,11 @@ export const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestDatastore = Manifest['datastores'][number];
 export type RecoveryPointReason = Manifest['reason'];
+
+/** What needs a `structure` proof before the recovery point counts as verified: its datastores, and its identity. */
+export function provenParts({ datastores, identity }: Pick<Manifest, 'datastores' | 'identity'>): string[] {
+  return [...datastores.map(({ name }) => name), ...(identity.readBack === true ? [IDENTITY] : [])];
+}
 
 /** Where one recovery point lives in the store. */
 export interface RecoveryPointAddress {

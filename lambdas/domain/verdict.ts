@@ -25,15 +25,15 @@ export function inStoreOrder(ofManifest: readonly Proof[], appended: readonly Ap
 /**
  * The verdict on a recovery point from all its proofs, given in the store's order: the last conclusive proof of each kind and
  * datastore counts, so that a refusal stands until a later pass of the same, and one refusal refuses the point. `verified` needs
- * `structure` for every datastore; anything less is only `stored`.
+ * `structure` for every part; anything less is only `stored`.
  */
-export function verdict(proofs: readonly Proof[], datastores: readonly string[]): Verdict {
+export function verdict(proofs: readonly Proof[], parts: readonly string[]): Verdict {
   const last = new Map<string, Proof>();
   for (const proof of proofs) {
     if (proof.result !== 'inconclusive') last.set(`${proof.kind} ${proof.datastore}`, proof);
   }
   if ([...last.values()].some(({ result }) => result === 'refused')) return 'refused';
-  return datastores.every((datastore) => last.has(`structure ${datastore}`)) ? 'verified' : 'stored';
+  return parts.every((part) => last.has(`structure ${part}`)) ? 'verified' : 'stored';
 }
 
 /**

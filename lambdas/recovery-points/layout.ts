@@ -9,7 +9,7 @@ export function snapshotObject(address: RecoveryPointAddress, datastore: Manifes
 }
 
 /** The identity of a recovery point as it lies in the store. */
-export function identityObject(address: RecoveryPointAddress, { identity }: Manifest): PackedObject {
+export function identityObject(address: RecoveryPointAddress, { identity }: Pick<Manifest, 'identity'>): PackedObject {
   const { file, sizeBytes, sha256 } = identity;
   return { key: `${recoveryPointPrefix(address)}${file}`, sizeBytes, sha256 };
 }

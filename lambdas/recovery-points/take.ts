@@ -20,6 +20,7 @@ import {
 import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
 import { writeRate, type RecordedRevision } from '../domain/write-rate.ts';
 import type { Platform } from '../platforms/platform.ts';
+import { inspectIdentity } from './identity.ts';
 import { inspectSnapshot } from './inspect.ts';
 import type { PutOptions } from '../store/object-store.ts';
 import type { TakePorts } from './ports.ts';
@@ -36,8 +37,8 @@ export interface TakeRequest {
 }
 
 /**
- * Takes a recovery point: identity, then a snapshot of every datastore, each read back from the store, walked and compared
- * with the live members, then the manifest. On any failure what was written is removed again as far as our permissions
+ * Takes a recovery point: identity, read back from the store, then a snapshot of every datastore, each read back, walked and
+ * compared with the live members, then the manifest. On any failure what was written is removed again as far as our permissions
  * allow; without a manifest it was never a recovery point.
  *
  * A `live` proof that is refused does not fail the call: the bytes are what the member served, and the manifest says so.
@@ -63,12 +64,15 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       ([{ version, datastores }]) =>
         `${platform.name} ${version ?? ''} with ${datastores.map((etcd) => (etcd.members.length === 1 ? '1 etcd member' : `${etcd.members.length} etcd members`)).join(', ')}`,
     );
-    const identity = await timer.run(
+    const { identity, proof: identityProof } = await timer.run(
       'identity',
       'custom resources, Secrets and ConfigMaps',
-      async () =>
-        storeIdentity(await platform.captureIdentity(ports.cluster.api, controlPlane), address, written, once, ports),
-      ({ objects }) => `${objects.length} objects`,
+      async () => {
+        const captured = await platform.captureIdentity(ports.cluster.api, controlPlane);
+        const stored = await storeIdentity(captured, address, written, once, ports);
+        return { identity: stored, proof: await inspectIdentity(address, stored, ports) };
+      },
+      ({ proof }) => proof.detail,
     );
     const datastores: EtcdEntry[] = [];
     const proofs: Proof[] = [];
@@ -95,7 +99,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       controlPlaneVersion: described.version,
       datastores,
       identity,
-      proofs,
+      proofs: [...proofs, identityProof],
       phases: timer.phases,
     };
     // When the answer to the manifest's write is lost the point may exist, and nothing of it may be taken away any more.
@@ -148,6 +152,7 @@ async function storeIdentity(
     storedBytes: packed.length,
     sha256: createHash('sha256').update(content).digest('hex'),
     objects: objects.map(describeObject),
+    readBack: true,
   };
 }
 

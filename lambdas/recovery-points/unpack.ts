@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Transform, Writable } from 'node:stream';
+import { Transform, Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
-import { ConfigurationError, CorruptSnapshotError, LifeboatError } from '../domain/errors.ts';
+import { ConfigurationError, CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 
 // Every chunk is a turn of the thread pool and a write to the file; zlib's default of 16 KiB doubles the time of it all.
@@ -36,7 +36,7 @@ export async function unpack(
 ): Promise<void> {
   const hash = createHash('sha256');
   let doneBytes = 0;
-  const source = await store.read(object.key);
+  const source = await openStored(store, object);
   try {
     await pipeline(
       source,
@@ -64,6 +64,16 @@ export async function unpack(
   }
   if (hash.digest('hex') !== object.sha256) {
     throw wrong(store, object, 'is damaged: the SHA-256 of what it unpacks to is not the recorded one');
+  }
+}
+
+/** The bytes as they are stored; a manifest that promises an object which is not there is as wrong as one of other bytes. */
+async function openStored(store: ObjectStore, object: PackedObject): Promise<Readable> {
+  try {
+    return await store.read(object.key);
+  } catch (error) {
+    if (error instanceof NotFoundError) throw wrong(store, object, 'is missing', error);
+    throw error;
   }
 }
 

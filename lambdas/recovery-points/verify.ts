@@ -1,18 +1,14 @@
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError, NotFoundError } from '../domain/errors.ts';
-import { describeObject } from '../domain/kubernetes-object.ts';
 import { PhaseTimer } from '../domain/progress.ts';
-import type { Proof } from '../domain/recovery-point.ts';
+import { IDENTITY, manifestKey, type Proof } from '../domain/recovery-point.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { platforms } from '../platforms/registry.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { inspectSnapshot } from './inspect.ts';
-import { readIdentity } from './identity.ts';
-import { identityObject, snapshotObject } from './layout.ts';
+import { inspectIdentity } from './identity.ts';
+import { snapshotObject } from './layout.ts';
 import type { RecoveryPointPorts } from './ports.ts';
-
-/** The name under which the identity's proof stands beside those of the datastores. */
-const IDENTITY = 'identity';
 
 /**
  * Reads a recovery point back from the store, walks every page, compares it with its manifest, asks the live members when
@@ -27,22 +23,27 @@ export async function verifyRecoveryPoint(
   const timer = new PhaseTimer(ports.report, ports.now);
   const proofs: Proof[] = [];
   for (const { name } of point.manifest.datastores) {
-    proofs.push(...(await orRefused(name, ports, () => verifyDatastore(point, name, cluster, timer, ports))));
+    proofs.push(...(await orRefused(point, name, ports, () => verifyDatastore(point, name, cluster, timer, ports))));
   }
-  proofs.push(...(await orRefused(IDENTITY, ports, () => verifyIdentity(point, timer, ports))));
+  proofs.push(...(await orRefused(point, IDENTITY, ports, () => verifyIdentity(point, timer, ports))));
   for (const proof of proofs) await ports.catalogue.append(point.address, proof);
   return proofs;
 }
 
+/** NotFoundError when the point was deleted meanwhile, perhaps its data first: that nothing is there any more refutes nothing. */
 async function orRefused(
+  { address }: CataloguedPoint,
   datastore: string,
-  { clock }: RecoveryPointPorts,
+  { clock, store }: RecoveryPointPorts,
   work: () => Promise<Proof[]>,
 ): Promise<Proof[]> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof CorruptSnapshotError)) throw error;
+    if ((await store.head(manifestKey(address))) === undefined) {
+      throw new NotFoundError(`recovery point ${address.id} was deleted while it was read`, { cause: error });
+    }
     const takenAt = clock().toISOString();
     return [{ kind: 'structure', result: 'refused', takenAt, datastore, detail: error.message }];
   }
@@ -67,25 +68,11 @@ async function verifyDatastore(
   return (await inspectSnapshot({ datastore, object, recorded, askMembers }, timer, ports)).proofs;
 }
 
-async function verifyIdentity(point: CataloguedPoint, timer: PhaseTimer, ports: RecoveryPointPorts): Promise<Proof[]> {
-  const { address, manifest } = point;
-  const object = identityObject(address, manifest);
-  const objects = await timer.run(
-    'identity',
-    'objects',
-    async () => (await readIdentity(point, ports.store)).map(describeObject),
-    (found) => `${found.length} objects`,
-  );
-  if (objects.join() !== manifest.identity.objects.join()) {
-    throw new CorruptSnapshotError(`${object.key} does not hold the objects that the manifest lists`);
-  }
-  return [
-    {
-      kind: 'structure',
-      result: 'passed',
-      takenAt: ports.clock().toISOString(),
-      datastore: IDENTITY,
-      detail: `${objects.length} objects as listed`,
-    },
-  ];
+async function verifyIdentity(
+  { address, manifest }: CataloguedPoint,
+  timer: PhaseTimer,
+  ports: RecoveryPointPorts,
+): Promise<Proof[]> {
+  const inspect = () => inspectIdentity(address, manifest.identity, ports);
+  return [await timer.run('identity', 'objects', inspect, ({ detail }) => detail)];
 }

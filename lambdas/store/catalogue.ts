@@ -7,6 +7,7 @@ import {
   pinKey,
   proofKey,
   proofSchema,
+  provenParts,
   recoveryPointPrefix,
   recoveryPointsRoot,
   type Manifest,
@@ -197,7 +198,6 @@ export class Catalogue {
       })),
     );
     const proofs = inStoreOrder(manifest.proofs, appended);
-    const datastores = manifest.datastores.map((datastore) => datastore.name);
-    return { address, manifest, storedAt, proofs, verdict: verdict(proofs, datastores), pinned };
+    return { address, manifest, storedAt, proofs, verdict: verdict(proofs, provenParts(manifest)), pinned };
   }
 }

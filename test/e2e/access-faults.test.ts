@@ -141,7 +141,7 @@ describe('a ServiceAccount', () => {
     const taken = await runWith(kubeconfig, ['backup', CONTROL_PLANE, '--json']);
     expect(taken.exitCode).toBe(0);
     const { id, proofs } = manifestSchema.parse(JSON.parse(taken.stdout));
-    expect(proofs.map(({ result }) => result)).toEqual(['passed', 'passed', 'passed']);
+    expect(proofs.map(({ result }) => result)).toEqual(['passed', 'passed', 'passed', 'passed']);
     expect(await runWith(kubeconfig, ['verify', id, '--live'])).toMatchObject({ exitCode: 0 });
   }, 120_000);
 

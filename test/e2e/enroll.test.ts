@@ -113,7 +113,7 @@ describe('a backup with the account', () => {
     try {
       expect((await workspace.run(['discover'])).stdout).toContain(CONTROL_PLANE);
       const { id, proofs } = manifestSchema.parse(await workspace.json(['backup', CONTROL_PLANE]));
-      expect(proofs.map(({ result }) => result)).toEqual(['passed', 'passed', 'passed']);
+      expect(proofs.map(({ result }) => result)).toEqual(['passed', 'passed', 'passed', 'passed']);
       expect(await workspace.run(['verify', id, '--live'])).toMatchObject({ exitCode: 0 });
     } finally {
       await workspace.remove();

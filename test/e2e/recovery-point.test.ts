@@ -47,10 +47,11 @@ describe('a recovery point of a hosted control plane', () => {
     expect(discovered.stdout).toContain(CONTROL_PLANE);
 
     const manifest = await take();
-    expect(manifest.proofs.map(({ kind, result }) => `${kind} ${result}`)).toEqual([
-      'stream passed',
-      'structure passed',
-      'live passed',
+    expect(manifest.proofs.map(({ kind, datastore, result }) => `${kind} ${datastore} ${result}`)).toEqual([
+      'stream main passed',
+      'structure main passed',
+      'live main passed',
+      'structure identity passed',
     ]);
     const [datastore] = manifest.datastores;
     expect(datastore).toMatchObject({ version: '3.6.5', storageVersion: '3.6.0' });

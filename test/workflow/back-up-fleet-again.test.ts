@@ -94,7 +94,7 @@ async function run(
 /** All that a run leaves behind, but for times and ids, which differ from run to run. */
 async function describeEnd({ store, catalogue, journal, locks, published }: PlannedPorts) {
   const withoutIds = (text: string) =>
-    text.replaceAll(/\d{8}T\d{6}Z-[a-z0-9]{4}/g, '<id>').replaceAll(/\d{8}T\d{6}\.\d{3}Z/g, '<time>');
+    text.replaceAll(/\d{8}T\d{6}Z-[a-z0-9]{4}/g, '<id>').replaceAll(/\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{8}/g, '<time>');
   const keys: string[] = [];
   for await (const { key } of store.list('')) keys.push(withoutIds(key));
   const result = await journal.read(runId(INPUT), 'result', runResultSchema);
