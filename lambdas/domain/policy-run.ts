@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { ConfigurationError } from './errors.ts';
 import { PLATFORMS } from './control-plane.ts';
 import { lockedSchema } from './operation.ts';
+import { formatTime, isPast, parsePastTime } from './time.ts';
 
 /**
  * What passes between the steps of `back-up-fleet`. Step N+1's input is built from step N's output, and a test walks the
@@ -134,13 +134,30 @@ export function scheduleName(policy: string, index: number): string {
   return `${policy}-${index + 1}`;
 }
 
-/** The slot that a text stands for, to the second in UTC. ConfigurationError when it is no time. */
-export function parseSlot(text: string): string {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) {
-    throw new ConfigurationError(`"${text}" is not a time`, { remedy: 'Write it as 2026-01-02T03:04:05Z.' });
+/**
+ * The slot that a text stands for, to the second in UTC. ConfigurationError when it is no time with a zone, or in the future:
+ * its result would stand for a time that nobody has backed up yet.
+ */
+export function parseSlot(text: string, now: Date): string {
+  return formatTime(parsePastTime(text, now));
+}
+
+/** Whether a report of a run stays the newest one of its policy beside that of another slot. One of the future hides none. */
+export function staysNewest(reported: RunInput, { slot }: RunInput, now: Date): boolean {
+  const reportedSlot = new Date(reported.slot);
+  return reportedSlot.getTime() > Date.parse(slot) && isPast(reportedSlot, now);
+}
+
+/**
+ * What became of control planes after one more attempt at the same slot: what was verified before stays so, as nothing is done
+ * twice, and of all others the last attempt tells.
+ */
+export function afterAnotherAttempt(before: readonly Outcome[], attempt: readonly Outcome[]): Outcome[] {
+  const outcomes = new Map(before.map((outcome) => [outcome.controlPlane, outcome]));
+  for (const outcome of attempt) {
+    if (outcomes.get(outcome.controlPlane)?.outcome !== 'verified') outcomes.set(outcome.controlPlane, outcome);
   }
-  return time.toISOString().replace(/\.\d+Z$/, 'Z');
+  return [...outcomes.values()];
 }
 
 /** Cuts a failure's text to what an outcome may carry. */

@@ -6,6 +6,7 @@ import { selects, selectsManagementCluster } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
   PAGES_A_PART,
+  parseSlot,
   runId,
   shortReason,
   type PartInput,
@@ -18,13 +19,15 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { readPlan, storedPlanSchema, type StoredPlan } from './stored-plan.ts';
 
 /**
- * Lists what the policy selects, once a run; a management cluster that does not answer hides no other. Gives the pages of one
- * part of the run: later parts go on with the plan that the first one made, and NotFoundError says that there is none.
+ * Lists what the policy selects, once a run; a management cluster that does not answer hides no other, and is asked again when
+ * the slot is run again. Gives the pages of one part of the run: later parts go on with the plan that the first one made, and
+ * NotFoundError says that there is none. ConfigurationError for a slot in the future.
  */
 export async function planRun(
   { policy, slot, firstPage = 0 }: PartInput,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof planSchema>> {
+  parseSlot(slot, ports.clock());
   const run = { policy, slot, runId: runId({ policy, slot }) };
   const plan = firstPage === 0 ? await planOnce(run, ports) : await readPlan(run.runId, ports.journal);
   const end = Math.ceil(plan.controlPlanes.length / CONTROL_PLANES_A_PAGE);
@@ -41,10 +44,27 @@ export async function planRun(
 
 async function planOnce(run: PolicyRun, ports: ClusterRunPorts): Promise<StoredPlan> {
   const { journal } = ports;
-  return (
-    (await journal.read(run.runId, 'plan', storedPlanSchema)) ??
-    (await journal.record(run.runId, 'plan', storedPlanSchema, { ...run, ...(await listSelected(run, ports)) }))
+  const stored = await journal.read(run.runId, 'plan', storedPlanSchema);
+  if (stored === undefined) {
+    const listed = await listSelected(run, ports);
+    return await journal.record(run.runId, 'plan', storedPlanSchema, { ...run, ...listed });
+  }
+  // An attempt that has no result yet goes on with its plan, whoever answers meanwhile.
+  if (stored.unreachable.length === 0 || !(await journal.has(run.runId, 'result'))) return stored;
+  const listed = await listSelected(run, ports);
+  return await journal.revise(run.runId, 'plan', storedPlanSchema, (present = stored) => withReached(present, listed));
+}
+
+/** Adds what could not be asked before. It comes last, so that the pages of before keep their control planes. */
+function withReached(plan: StoredPlan, listed: Omit<StoredPlan, keyof PolicyRun>): StoredPlan {
+  const before = new Set(plan.unreachable.map(({ managementCluster }) => managementCluster));
+  const planned = new Set(plan.controlPlanes.map(({ controlPlane }) => controlPlane));
+  const added = listed.controlPlanes.filter(
+    ({ controlPlane }) =>
+      before.has(parseControlPlaneName(controlPlane).managementCluster) && !planned.has(controlPlane),
   );
+  const unreachable = listed.unreachable.filter(({ managementCluster }) => before.has(managementCluster));
+  return { ...plan, ...listed, controlPlanes: [...plan.controlPlanes, ...added], unreachable };
 }
 
 async function listSelected(

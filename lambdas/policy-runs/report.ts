@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import { NotFoundError } from '../domain/errors.ts';
 import {
+  afterAnotherAttempt,
   CONTROL_PLANES_A_PAGE,
   lastRunKey,
   lastRunSchema,
@@ -8,6 +10,7 @@ import {
   runResultSchema,
   type runReportSchema,
   shortReason,
+  staysNewest,
   type Counts,
   type Outcome,
   type PolicyRun,
@@ -20,7 +23,10 @@ import type { PublishingRunPorts, RunPorts } from '../operations/ports.ts';
 
 const recordedPageSchema = z.strictObject({ outcomes: z.array(outcomeSchema) });
 
-/** Keeps what became of the control planes of a page, and gives only their counts to the machine. */
+/**
+ * Keeps what became of the control planes of a page, and gives only their counts to the machine. When the slot is run again,
+ * what is not verified yet gets the outcome of that attempt.
+ */
 export async function recordPage(
   { runId, page, outcomes }: { readonly runId: string; readonly page: number; readonly outcomes: readonly Outcome[] },
   { journal }: RunPorts,
@@ -29,11 +35,16 @@ export async function recordPage(
     ...outcome,
     reason: outcome.reason === null ? null : shortReason(readReason(outcome.reason)),
   }));
-  return count((await journal.record(runId, pageName(page), recordedPageSchema, { outcomes: short })).outcomes);
+  const recorded = await journal.revise(runId, pageName(page), recordedPageSchema, (present) => {
+    const revised = afterAnotherAttempt(present?.outcomes ?? [], short);
+    return present !== undefined && isDeepStrictEqual(present.outcomes, revised) ? present : { outcomes: revised };
+  });
+  return count(recorded.outcomes);
 }
 
 /**
- * Puts the pages together, keeps the result of the run, and announces it. NotFoundError when a page was not recorded: a part
+ * Puts the pages together, keeps the result of the run, and announces it; a slot that is run again has the result of all its
+ * attempts. NotFoundError when a page was not recorded: a part
  * of the run that was started out of turn must not make a final result of half of it.
  */
 export async function reportRun(
@@ -57,11 +68,13 @@ export async function reportRun(
   const status = failures === 0 ? 'succeeded' : counts.verified === 0 ? 'failed' : 'partial';
   const finishedAt = clock().toISOString();
   const result: RunResult = { ...run, finishedAt, status, counts, unreachable, outcomes };
-  const recorded = await journal.record(run.runId, 'result', runResultSchema, result);
+  const recorded = await journal.revise(run.runId, 'result', runResultSchema, (present) =>
+    present !== undefined && isDeepStrictEqual({ ...present, finishedAt }, result) ? present : result,
+  );
   const lastRun = lastRunSchema.parse(recorded);
   // A slot that was run late, by hand, does not hide a newer one.
   await changeJson(store, lastRunKey(policy), lastRunSchema, (present) =>
-    present !== undefined && present.slot > slot ? undefined : lastRun,
+    present !== undefined && staysNewest(present, run, clock()) ? undefined : lastRun,
   );
   await events.publish({
     type: 'PolicyRunFinished',

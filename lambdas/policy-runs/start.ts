@@ -4,7 +4,7 @@ import { parseSlot, partName, runId, type NextPart, type RunInput } from '../dom
 import type { Executions } from '../aws/executions.ts';
 import type { RunPorts } from '../operations/ports.ts';
 
-export interface StartPorts extends Pick<RunPorts, 'configuration'> {
+export interface StartPorts extends Pick<RunPorts, 'configuration' | 'clock'> {
   readonly executions: Executions;
   readonly stateMachineArn: string;
 }
@@ -14,10 +14,10 @@ export const startedSchema = z.object({ runId: z.string(), outcome: z.enum(['sta
 /** Starts the run of a policy's slot; the same slot delivered twice is the same execution. */
 export async function startPolicyRun(
   { policy, slot }: RunInput,
-  { configuration, executions, stateMachineArn }: StartPorts,
+  { configuration, clock, executions, stateMachineArn }: StartPorts,
 ): Promise<z.infer<typeof startedSchema>> {
   policyNamed(configuration, policy);
-  const input = { policy, slot: parseSlot(slot) };
+  const input = { policy, slot: parseSlot(slot, clock()) };
   const name = runId(input);
   return { runId: name, outcome: await executions.start(stateMachineArn, name, input) };
 }
@@ -27,7 +27,7 @@ export const startedPartSchema = z.object({ execution: z.string() });
 /** Starts the next part of a run; however often it comes, one execution of its name goes on. */
 export async function startNextPart(
   { policy, slot, firstPage }: NextPart,
-  { executions, stateMachineArn }: Omit<StartPorts, 'configuration'>,
+  { executions, stateMachineArn }: Omit<StartPorts, 'configuration' | 'clock'>,
 ): Promise<z.infer<typeof startedPartSchema>> {
   const part = { policy, slot, firstPage };
   const execution = partName(part);

@@ -10,7 +10,12 @@ export function startFunction<Input, Output>(step: Step<Input, Output, StartPort
     const configuration = readConfiguration();
     const stateMachineArn = requiredVariable('LIFEBOAT_STATE_MACHINE_ARN');
     return {
-      ports: { configuration, executions: await (executions ??= openExecutions()), stateMachineArn },
+      ports: {
+        configuration,
+        clock: () => new Date(),
+        executions: await (executions ??= openExecutions()),
+        stateMachineArn,
+      },
       close: () => undefined,
     };
   });

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { ConflictError } from '../domain/errors.ts';
 import type { ObjectStore } from './object-store.ts';
-import { encodeJson, findJson, readJson } from './stored-json.ts';
+import { changeJson, encodeJson, findJson, readJson } from './stored-json.ts';
 
 const ROOT = 'operations/';
 
@@ -11,7 +11,7 @@ export interface RecordedDocument {
   readonly writtenAt: Date;
 }
 
-/** What an operation planned, did and found: `operations/<id>/…`. Written once each, never rewritten. */
+/** What an operation planned, did and found: `operations/<id>/…`. Written once each; only `revise` rewrites. */
 export class Journal {
   readonly #store: ObjectStore;
 
@@ -38,6 +38,25 @@ export class Journal {
       if (!(error instanceof ConflictError)) throw error;
       return await readJson(this.#store, key, schema);
     }
+  }
+
+  /**
+   * Records what another attempt at the same operation makes of a document. Nothing is written when `decide` gives the one
+   * back that stands there.
+   */
+  async revise<T>(
+    operation: string,
+    name: string,
+    schema: z.ZodType<T>,
+    decide: (present: T | undefined) => T,
+  ): Promise<T> {
+    let decided: { readonly document: T } | undefined;
+    await changeJson(this.#store, operationKey(operation, name), schema, (present) => {
+      decided = { document: decide(present) };
+      return decided.document === present ? undefined : decided.document;
+    });
+    if (decided === undefined) throw new Error(`nothing was decided on ${name} of ${operation}`);
+    return decided.document;
   }
 
   /** Every operation that has recorded anything, in order of names. */

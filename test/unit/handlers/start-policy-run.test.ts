@@ -19,7 +19,8 @@ async function start(event: unknown) {
       return Promise.resolve('started' as const);
     },
   };
-  const answer = await startPolicyRunStep.run(event, { configuration, executions, stateMachineArn: ARN });
+  const ports = { configuration, executions, stateMachineArn: ARN, clock: () => new Date('2026-01-02T03:00:10Z') };
+  const answer = await startPolicyRunStep.run(event, ports);
   return { answer, started };
 }
 
@@ -34,6 +35,7 @@ describe('the function that a schedule starts', () => {
     ['a policy that is not configured', scheduleFired('weekly', '2026-01-02T03:00:00Z'), 'there is no policy "weekly"'],
     ['a time that was not filled in', scheduleFired('nightly', '<aws.scheduler.scheduled-time>'), 'slot'],
     ['no slot', { policy: 'nightly' }, 'slot'],
+    ['a slot in the future', scheduleFired('nightly', '2026-01-03T03:00:00Z'), 'is in the future'],
     ['nothing', undefined, 'expected object'],
   ])('refuses %s', async (_, event, reason) => {
     await expect(start(event)).rejects.toMatchObject({
