@@ -1,27 +1,52 @@
-import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
-import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
-import type { CataloguedPoint, UnreadablePoint } from '../../lambdas/store/catalogue.ts';
+import {
+  formatControlPlaneName,
+  parseControlPlaneName,
+  type ControlPlaneName,
+} from '../../lambdas/domain/control-plane.ts';
+import { NotFoundError } from '../../lambdas/domain/errors.ts';
+import { saysFuture, type CataloguedPoint, type UnreadablePoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
-import { formatAge, formatTable } from '../output/format.ts';
+import { formatTable } from '../output/format.ts';
+import { describeAge, describePurpose, formatTaken } from '../output/point-text.ts';
 import type { CommandResult } from './result.ts';
 
-/** `lifeboat list [<control plane>]`: recovery points, newest first. */
-export async function list(ports: Ports, controlPlane: string | undefined): Promise<CommandResult> {
+type ListPorts = Pick<Ports, 'catalogue' | 'store' | 'clock' | 'managementClusters'>;
+
+/** `lifeboat list [<control plane>]`: the recovery points of each control plane, newest first. */
+export async function list(ports: ListPorts, controlPlane: string | undefined): Promise<CommandResult> {
   const filter = controlPlane === undefined ? undefined : parseControlPlaneName(controlPlane);
   const points = await Array.fromAsync(ports.catalogue.points(filter));
+  if (filter !== undefined && points.length === 0) refuseUnknownCluster(filter, ports);
   points.sort((a, b) => b.address.id.localeCompare(a.address.id));
-  const rows = points.map((point) => row(point, ports.clock()));
+  const now = ports.clock();
+  const byControlPlane = Map.groupBy(points, ({ address }) => formatControlPlaneName(address.controlPlane));
+  const tables = [...byControlPlane]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, own]) => `${name}\n${table(own, now)}`);
   return {
-    json: { recoveryPoints: points.map(summary) },
-    text:
-      rows.length === 0
-        ? `no recovery points in ${ports.store.location}`
-        : formatTable(['ID', 'CONTROL PLANE', 'AGE', 'STATE', 'REASON', 'REVISION', 'SIZE', 'STORED'], rows),
+    json: { recoveryPoints: points.map((point) => summary(point, now)) },
+    text: tables.length === 0 ? describeNone(controlPlane, ports) : tables.join('\n\n'),
   };
 }
 
+/** A name of a management cluster that is neither configured nor in the store is a mistake, and no empty list. */
+function refuseUnknownCluster(controlPlane: ControlPlaneName, { managementClusters, store }: ListPorts): void {
+  const { managementCluster } = controlPlane;
+  if (managementClusters.includes(managementCluster)) return;
+  const name = formatControlPlaneName(controlPlane);
+  throw new NotFoundError(
+    `there is no control plane of the name ${name}: no management cluster ${managementCluster} is configured, and ${store.location} has no recovery points of it`,
+    { remedy: '"lifeboat discover" shows the control planes that there are, "lifeboat list" those of the store.' },
+  );
+}
+
+function describeNone(controlPlane: string | undefined, { store }: ListPorts): string {
+  if (controlPlane === undefined) return `no recovery points in ${store.location}`;
+  return `no recovery points of ${controlPlane} in ${store.location}; is the name right? "lifeboat discover" shows the control planes`;
+}
+
 /** What every listing says of a recovery point. */
-function summary(point: CataloguedPoint | UnreadablePoint): Record<string, unknown> {
+function summary(point: CataloguedPoint | UnreadablePoint, now: Date): Record<string, unknown> {
   const { id, controlPlane, platform } = point.address;
   const where = { id, controlPlane: formatControlPlaneName(controlPlane), platform };
   if ('error' in point) return { ...where, verdict: 'unreadable', message: point.error.message };
@@ -30,7 +55,9 @@ function summary(point: CataloguedPoint | UnreadablePoint): Record<string, unkno
     ...where,
     verdict: point.verdict,
     takenAt,
+    isFromFuture: saysFuture(point, now),
     reason,
+    pinned: point.pinned,
     proofs: point.proofs,
     datastores: datastores.map(({ name, revision, sizeBytes, storedBytes }) => ({
       name,
@@ -41,14 +68,13 @@ function summary(point: CataloguedPoint | UnreadablePoint): Record<string, unkno
   };
 }
 
-function row(point: CataloguedPoint | UnreadablePoint, now: Date): string[] {
-  const { id, controlPlane } = point.address;
-  const name = formatControlPlaneName(controlPlane);
-  if ('error' in point) return [id, name, '-', 'unreadable', '-', '-', '-', '-'];
-  const { takenAt, reason, datastores } = point.manifest;
-  const total = (field: 'sizeBytes' | 'storedBytes') =>
-    formatBytes(datastores.reduce((sum, datastore) => sum + datastore[field], 0));
-  const age = formatAge(new Date(takenAt), now);
-  const revisions = datastores.map(({ revision }) => revision).join(', ');
-  return [id, name, age, point.verdict, reason, revisions, total('sizeBytes'), total('storedBytes')];
+function table(points: readonly (CataloguedPoint | UnreadablePoint)[], now: Date): string {
+  return formatTable(
+    ['ID', 'TAKEN', 'AGE', 'STATE', 'REASON'],
+    points.map((point) =>
+      'error' in point
+        ? [point.address.id, '-', '-', 'unreadable', '-']
+        : [point.address.id, formatTaken(point), describeAge(point, now), point.verdict, describePurpose(point)],
+    ),
+  );
 }

@@ -1,24 +1,29 @@
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
-import type { ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
+import { IDENTITY, type ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
+import { saysFuture, type CataloguedPoint } from '../../lambdas/store/catalogue.ts';
 import type { Ports } from '../local/ports.ts';
-import { formatAge, formatDuration, formatHash, formatTable } from '../output/format.ts';
+import { formatDuration, formatHash, formatTable } from '../output/format.ts';
+import { describeAge, describePurpose } from '../output/point-text.ts';
 import type { CommandResult } from './result.ts';
 
 /** Beyond these, a person looks at `--json`. */
 const RESOURCES_SHOWN = 12;
 
 /** `lifeboat show <point>`: all that is known about one recovery point. */
-export async function show(ports: Ports, reference: string): Promise<CommandResult> {
-  const { address, manifest, proofs, verdict } = await ports.findPoint(reference);
-  const age = formatAge(new Date(manifest.takenAt), ports.clock());
+export async function show(ports: Pick<Ports, 'findPoint' | 'clock'>, reference: string): Promise<CommandResult> {
+  const point = await ports.findPoint(reference);
+  const { address, manifest, proofs, verdict, pinned } = point;
+  const now = ports.clock();
+  const isFromFuture = saysFuture(point, now);
   const text = [
     formatTable(
       ['RECOVERY POINT', manifest.id],
       [
         ['control plane', `${formatControlPlaneName(address.controlPlane)} (${manifest.platform})`],
         ['control plane uid', manifest.controlPlaneUid],
-        ['taken', `${manifest.takenAt} (${age} ago), ${manifest.reason}`],
+        ['taken', `${manifest.takenAt} (${isFromFuture ? describeFuture(point) : `${describeAge(point, now)} ago`})`],
+        ['reason', describePurpose(point)],
         ['state', verdict],
         [
           'versions',
@@ -28,7 +33,7 @@ export async function show(ports: Ports, reference: string): Promise<CommandResu
           'phases',
           manifest.phases.map(({ name, milliseconds }) => `${name} ${formatDuration(milliseconds)}`).join(', '),
         ],
-        ['identity', `${manifest.identity.objects.length} objects`],
+        ['identity', describeIdentity(point)],
       ],
     ),
     ...manifest.datastores.map(describeDatastore),
@@ -37,7 +42,18 @@ export async function show(ports: Ports, reference: string): Promise<CommandResu
       proofs.map(({ kind, datastore, result, takenAt, detail }) => [kind, datastore, result, takenAt, detail]),
     ),
   ].join('\n\n');
-  return { json: { ...manifest, verdict, proofs }, text };
+  return { json: { ...manifest, verdict, isFromFuture, pinned, proofs }, text };
+}
+
+function describeFuture({ storedAt }: CataloguedPoint): string {
+  return `a time in the future, as the store got it at ${storedAt.toISOString()}: it is never the latest; compare the clocks`;
+}
+
+/** Points of before identities were read back count as verified without; that must not be overlooked. */
+function describeIdentity({ manifest, proofs }: CataloguedPoint): string {
+  const objects = `${manifest.identity.objects.length} objects`;
+  const isProven = proofs.some(({ datastore }) => datastore === IDENTITY);
+  return isProven ? objects : `${objects}, never read back yet: "lifeboat verify ${manifest.id}" does`;
 }
 
 function describeDatastore(datastore: ManifestDatastore): string {

@@ -2,6 +2,7 @@ import { formatControlPlaneName, type ControlPlaneName } from '../domain/control
 import { ConfigurationError, NotFoundError } from '../domain/errors.ts';
 import { isRecoveryPointId } from '../domain/recovery-point.ts';
 import { LATEST_VERIFIED } from '../domain/restore.ts';
+import { parsePastTime, TIME_EXAMPLE } from '../domain/time.ts';
 import type { RecoveryPointPorts } from '../recovery-points/ports.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 
@@ -16,9 +17,10 @@ export async function choosePoint(
   { catalogue, clock, report }: Pick<RecoveryPointPorts, 'catalogue' | 'clock' | 'report'>,
 ): Promise<CataloguedPoint> {
   if (isRecoveryPointId(wanted)) return await catalogue.find(wanted, controlPlane);
-  const upTo = wanted === LATEST_VERIFIED ? undefined : parseTime(wanted);
+  const now = clock();
+  const upTo = wanted === LATEST_VERIFIED ? undefined : parsePointTime(wanted, now);
   const point = await catalogue.newestVerified(controlPlane, {
-    now: clock(),
+    now,
     upTo,
     onFuture: ({ address: { id }, manifest, storedAt }) => {
       const text = `recovery point ${id} is passed over: it says that it was taken at ${manifest.takenAt}, and the store got it at ${storedAt.toISOString()}; compare the clocks, or ask for it by its id`;
@@ -32,10 +34,10 @@ export async function choosePoint(
   });
 }
 
-function parseTime(text: string): Date {
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
+/** A text that looks like no time at all may have been meant as something else. */
+function parsePointTime(text: string, now: Date): Date {
+  if (/^\d{4}-\d\d/.test(text)) return parsePastTime(text, now);
   throw new ConfigurationError(`"${text}" names no recovery point`, {
-    remedy: `Give an id such as 20260102T030405Z-a1b2, "${LATEST_VERIFIED}", or a time such as 2026-01-02T03:04:05Z.`,
+    remedy: `Give an id such as 20260102T030405Z-a1b2, "${LATEST_VERIFIED}", or a time such as ${TIME_EXAMPLE}.`,
   });
 }

@@ -99,6 +99,9 @@ describe('the recovery point of a restore', () => {
     ['2026-01-01T00:00:00Z', NotFoundError, /no verified recovery point from before/],
     ['20260102T030405Z-zzzz', NotFoundError, /no recovery point 20260102T030405Z-zzzz/],
     ['yesterday', ConfigurationError, /"yesterday" names no recovery point/],
+    ['2026-01-03', ConfigurationError, /"2026-01-03" is not a time with date, seconds and zone/],
+    ['2026-01-03T03:04:05', ConfigurationError, /is not a time with date, seconds and zone/],
+    ['2099-01-01T00:00:00Z', ConfigurationError, /2099-01-01T00:00:00Z is in the future/],
   ] as const)('is not found for %s', async (wanted, error, message) => {
     const choosing = choose(wanted);
     await expect(choosing).rejects.toBeInstanceOf(error);
