@@ -9,7 +9,7 @@ import { KEYS } from './recovery-point-bucket.ts';
 /** What verifying a recovery point takes, whoever asks for it. */
 export const VERIFICATION = { ...SPOOLING, kubeconfigs: 'backup', publishes: true } as const;
 
-const { points, manifests, proofs, pins, operations, locks, policies } = KEYS;
+const { points, manifests, proofs, pins, operations, restores, locks, policies } = KEYS;
 
 /** The steps of the machine, by the names of their functions, with no more rights than each needs. */
 const STEPS = {
@@ -42,7 +42,8 @@ const STEPS = {
       'Deletes recovery points that no rule keeps; it can read no snapshot, write none and touch no locked one',
     timeoutSeconds: 900,
     memoryMegabytes: 512,
-    store: { read: [manifests, proofs, pins, operations, locks], write: [locks], remove: [points] },
+    // A restore that has not ended keeps its safety point.
+    store: { read: [manifests, proofs, pins, operations, restores, locks], write: [locks], remove: [points] },
   },
   'release-control-plane': {
     description: 'Gives the lock of a control plane back',

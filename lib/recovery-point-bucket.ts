@@ -19,7 +19,9 @@ export const KEYS = {
   manifests: 'recovery-points/*/manifest.json',
   proofs: 'recovery-points/*/proofs/*',
   pins: 'recovery-points/*/pin.json',
+  /** Of runs of policies. */
   operations: 'operations/*',
+  restores: 'restores/*',
   locks: 'locks/*',
   policies: 'policies/*',
   staging: 'staging/*',

@@ -5,13 +5,13 @@ import type { Surroundings } from './lifeboat-function.ts';
 import { LifeboatMachine, type StepOptions } from './lifeboat-machine.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
-const { points, operations, locks, staging } = KEYS;
+const { points, operations, restores, locks, staging } = KEYS;
 
 /** Works on the management cluster; of the store it needs its plan, its journal and the lock, and no recovery point. */
 const ON_CLUSTER = {
   memoryMegabytes: 512,
   kubeconfigs: 'restore',
-  store: { read: [operations, locks], write: [operations, locks] },
+  store: { read: [restores, locks], write: [restores, locks] },
 } as const;
 
 /** The steps of the machine, by the names of their functions, with no more rights than each needs. */
@@ -20,7 +20,8 @@ const STEPS = {
     description: 'Finds out whether a restore may be, and what it will change; it can change nothing',
     ...SPOOLING,
     kubeconfigs: 'restore',
-    store: { read: [points, operations], write: [operations] },
+    // Former versions kept restores beside runs of policies: revisions that these have reached are not to be reached again.
+    store: { read: [points, restores, operations], write: [restores] },
   },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
@@ -28,8 +29,8 @@ const STEPS = {
     kubeconfigs: 'restore',
     // Whoever has a URL may do what its signer may: read what is staged.
     store: {
-      read: [points, operations, locks, staging],
-      write: [operations, locks],
+      read: [points, restores, locks, staging],
+      write: [restores, locks],
       stage: [staging],
       remove: [staging],
     },
@@ -43,7 +44,7 @@ const STEPS = {
     description: 'Takes a recovery point of what is replaced; it can delete nothing and shorten no lock',
     ...SPOOLING,
     kubeconfigs: 'restore',
-    store: { read: [points, operations, locks], write: [operations, locks], upload: [points] },
+    store: { read: [points, restores, locks], write: [restores, locks], upload: [points] },
   },
   'stop-datastore': { description: 'Brings the datastores to zero', ...ON_CLUSTER, timeoutSeconds: 120 },
   'swap-data': {
@@ -70,7 +71,7 @@ const STEPS = {
   'report-restore': {
     description: 'Keeps the result of a restore',
     ...SMALL,
-    store: { read: [operations], write: [operations] },
+    store: { read: [restores], write: [restores] },
   },
 } as const satisfies StepOptions;
 

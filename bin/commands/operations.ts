@@ -1,16 +1,13 @@
-import * as z from 'zod';
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
 import { operationLock } from '../../lambdas/domain/operation.ts';
 import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { findRecordedRestore, recordedRestores } from '../../lambdas/operations/recorded-restores.ts';
 import { waitingName } from '../../lambdas/restores/converge.ts';
-import { readRestorePlan } from '../../lambdas/restores/records.ts';
+import { findRestorePlan } from '../../lambdas/restores/records.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatTable } from '../output/format.ts';
 import { describePlan, describeResult } from '../output/restore-text.ts';
 import type { CommandResult } from './result.ts';
-
-/** Runs of policies have plans of another kind. */
-const planKindSchema = z.looseObject({ kind: z.string().optional() });
 
 /** What a list needs, and no more: plans and results of other versions of Lifeboat are read as well. */
 const listedPlanSchema = restorePlanSchema.pick({ controlPlane: true, point: true, plannedAt: true });
@@ -19,16 +16,19 @@ const listedResultSchema = restoreResultSchema.pick({ outcome: true });
 /** Until this stands in the journal a restore has touched nothing, e.g. because another one has the lock. */
 const FIRST_TOUCH = waitingName('prepare-data');
 
-type OperationPorts = Pick<Ports, 'journal' | 'store' | 'clock' | 'locks'>;
+/** What a restore that this version does not take over needs of a person. */
+export const OF_FORMER_VERSION =
+  'it was begun by a former version of Lifeboat: let that version go on with it, or look at the control plane and restore anew';
+
+type OperationPorts = Pick<Ports, 'store' | 'clock' | 'locks'>;
 
 /** `lifeboat operations`: every restore, the newest last. */
 export async function operations(ports: OperationPorts): Promise<CommandResult> {
   const found = [];
-  for (const operation of await ports.journal.operations()) {
-    if (!(await isRestore(ports, operation))) continue;
-    const plan = await ports.journal.read(operation, 'plan', listedPlanSchema);
-    const result = await ports.journal.read(operation, 'result', listedResultSchema);
-    const begun = await ports.journal.has(operation, FIRST_TOUCH);
+  for (const { operation, journal } of await recordedRestores(ports.store)) {
+    const plan = await journal.read(operation, 'plan', listedPlanSchema);
+    const result = await journal.read(operation, 'result', listedResultSchema);
+    const begun = await journal.has(operation, FIRST_TOUCH);
     const worker = result === undefined ? await workerOf(operation, ports) : null;
     if (plan !== undefined) found.push({ operation, ...plan, begun, worker, outcome: result?.outcome ?? null });
   }
@@ -53,12 +53,15 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
 
 /** `lifeboat operation <id>`: its plan, what was done of it, and how it ended. */
 export async function operation(ports: OperationPorts, id: string): Promise<CommandResult> {
-  if (!(await isRestore(ports, id))) {
+  const recorded = await findRecordedRestore(id, ports.store);
+  const planned = recorded && (await findRestorePlan(id, recorded));
+  if (recorded === undefined || planned === undefined) {
     throw new NotFoundError(`there is no operation ${id}`, { remedy: 'Run "lifeboat operations" to see them.' });
   }
-  const plan = await readRestorePlan(id, ports);
-  const result = (await ports.journal.read(id, 'result', restoreResultSchema)) ?? null;
-  const documents = await ports.journal.documents(id);
+  const { journal, isOfFormerVersion } = recorded;
+  const plan = planned.document;
+  const result = (await journal.read(id, 'result', restoreResultSchema)) ?? null;
+  const documents = await journal.documents(id);
   const worker = result === null ? await workerOf(id, ports) : null;
   return {
     json: { plan, documents, worker, result },
@@ -69,9 +72,11 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       '',
       result === null
         ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : 'not begun, nothing was touched'}; ` +
-          (worker === null
-            ? `if no execution in AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`
-            : `${worker} works on it`)
+          (worker !== null
+            ? `${worker} works on it`
+            : isOfFormerVersion
+              ? OF_FORMER_VERSION
+              : `if no execution in AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`)
         : describeResult(result),
     ].join('\n'),
   };
@@ -80,8 +85,4 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
 /** The process of a command line that works on an operation; that of one which was killed counts for some seconds more. */
 async function workerOf(operation: string, { locks }: OperationPorts): Promise<string | null> {
   return (await locks.readHeld(operationLock(operation)))?.owner ?? null;
-}
-
-async function isRestore({ journal }: OperationPorts, id: string): Promise<boolean> {
-  return (await journal.read(id, 'plan', planKindSchema))?.kind === 'restore';
 }

@@ -13,8 +13,7 @@ export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
-type PrunePorts = AttendedLockPorts &
-  Pick<Ports, 'configuration' | 'catalogue' | 'store' | 'journal' | 'clock' | 'random'>;
+type PrunePorts = AttendedLockPorts & Pick<Ports, 'configuration' | 'catalogue' | 'store' | 'clock' | 'random'>;
 
 /** What became of one control plane; `skipped` says which operation is at work on it. */
 interface Pruned extends RetentionReport {

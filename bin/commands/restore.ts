@@ -2,7 +2,13 @@ import { createInterface } from 'node:readline/promises';
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
-import { ConfigurationError, LockedError, NotFoundError, withRemedy } from '../../lambdas/domain/errors.ts';
+import {
+  ConfigurationError,
+  LockedError,
+  NotFoundError,
+  UnsupportedError,
+  withRemedy,
+} from '../../lambdas/domain/errors.ts';
 import { controlPlaneLock, operationName } from '../../lambdas/domain/operation.ts';
 import {
   restorePlanSchema,
@@ -24,13 +30,16 @@ import { stopDatastoreStep } from '../../lambdas/handlers/stop-datastore.ts';
 import { swapDataStep } from '../../lambdas/handlers/swap-data.ts';
 import { takeSafetyPointStep } from '../../lambdas/handlers/take-safety-point.ts';
 import { withOperationLock } from '../../lambdas/operations/lock.ts';
+import { findRecordedRestore } from '../../lambdas/operations/recorded-restores.ts';
 import { makePlan } from '../../lambdas/restores/plan.ts';
+import { findRestorePlan } from '../../lambdas/restores/records.ts';
 import { reportRestore } from '../../lambdas/restores/report.ts';
 import { loadMachine, runMachine } from '../local/machine.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { describePlan, describeResult } from '../output/restore-text.ts';
 import { chosenPoint, type PointChoice } from './point-choice.ts';
+import { OF_FORMER_VERSION } from './operations.ts';
 import type { CommandResult } from './result.ts';
 
 /** The steps of a restore by the names that its machine gives them. */
@@ -96,8 +105,10 @@ export async function restore(ports: Ports, controlPlane: string, options: Resto
 /** Nothing of a restore that never had the lock is left to be resumed. */
 async function recordRefusal(plan: RestorePlan, error: LockedError, ports: Ports): Promise<void> {
   const { operation, controlPlane, platform, point } = plan;
+  const planSha256 = (await findRestorePlan(operation, ports))?.sha256;
+  if (planSha256 === undefined) return;
   const failure = { step: 'Lock the control plane', error: error.name, reason: withRemedy(error) };
-  const end = { operation, controlPlane, platform, point, outcome: 'not-begun' } as const;
+  const end = { operation, controlPlane, platform, point, planSha256, outcome: 'not-begun' } as const;
   await reportRestore({ ...end, failure, failureOnTheWayBack: null }, ports);
 }
 
@@ -134,8 +145,14 @@ function newRequest(ports: Ports, controlPlane: string, options: RestoreOptions)
 }
 
 async function readPlan(ports: Ports, controlPlane: string, operation: string): Promise<RestorePlan> {
-  const plan = await ports.journal.read(operation, 'plan', restorePlanSchema);
-  if (plan?.controlPlane === controlPlane) return plan;
+  const recorded = await findRecordedRestore(operation, ports.store);
+  const plan = recorded && (await findRestorePlan(operation, recorded))?.document;
+  if (plan?.controlPlane === controlPlane) {
+    if (recorded?.isOfFormerVersion !== true) return plan;
+    throw new UnsupportedError(`restore ${operation} cannot be resumed: ${OF_FORMER_VERSION}`, {
+      remedy: `Run "lifeboat operation ${operation}" to see how far it came.`,
+    });
+  }
   throw new NotFoundError(`there is no restore ${operation} of ${controlPlane}`, {
     remedy: 'Run "lifeboat operations" to see the operations.',
   });

@@ -22,7 +22,7 @@ export interface Ports extends ClusterRunPorts {
   readonly close: () => void;
 }
 
-/** Builds the real ports from the configuration, with the accounts for a purpose; nothing is contacted yet. */
+/** Builds the real ports from the configuration, with the accounts and the journal for a purpose; nothing is contacted yet. */
 export async function openPorts(
   loaded: LoadedConfiguration,
   report: ReportProgress,
@@ -37,7 +37,7 @@ export async function openPorts(
   return {
     store,
     catalogue,
-    journal: new Journal(store),
+    journal: new Journal(store, purpose),
     locks: new Locks(store),
     events: {
       publish(event) {

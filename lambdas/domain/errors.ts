@@ -116,6 +116,10 @@ export class CorruptSnapshotError extends InvariantError {
 export class GateError extends InvariantError {
   override readonly name = 'GateError';
 }
+/** What an operation was to do is no longer what it was begun with. */
+export class PlanChangedError extends InvariantError {
+  override readonly name = 'PlanChangedError';
+}
 /** The object is under a retention lock. */
 export class RetentionLockedError extends InvariantError {
   override readonly name = 'RetentionLockedError';

@@ -28,13 +28,16 @@ export const restoreRequestSchema = z.object({
 });
 export type RestoreRequest = z.infer<typeof restoreRequestSchema>;
 
-/** A restore that is planned. */
-export const restoreSchema = z.object({
+/** What a restore is of. */
+const subjectSchema = z.object({
   operation: operationId,
   controlPlane: z.string(),
   platform: z.enum(PLATFORMS),
   point: z.string(),
 });
+
+/** A restore that is planned, and by which plan: every step reads it from the store, and does nothing by another one. */
+export const restoreSchema = subjectSchema.extend({ planSha256: z.string().regex(/^[0-9a-f]{64}$/) });
 export type Restore = z.infer<typeof restoreSchema>;
 
 /** The same with the control plane's lock. */
@@ -78,8 +81,8 @@ const datastorePlanSchema = z.strictObject({
 });
 export type DatastorePlan = z.infer<typeof datastorePlanSchema>;
 
-/** `operations/<id>/plan.json` of a restore: what was found, and all that will be done. */
-export const restorePlanSchema = restoreSchema.extend({
+/** `restores/<id>/plan.json`: what was found, and all that will be done. */
+export const restorePlanSchema = subjectSchema.extend({
   kind: z.literal('restore'),
   plannedAt: z.iso.datetime(),
   pointTakenAt: z.iso.datetime(),
@@ -102,17 +105,19 @@ const OUTCOMES = ['restored', 'unfinished', 'not-begun', 'rolled-back', 'stuck']
 /** What made it fail first, and in which state of the machine. */
 const failureSchema = z.strictObject({ step: z.string(), error: z.string(), reason: z.string() });
 
-/** What the machine tells of the end. */
-export const restoreEndSchema = restoreSchema.extend({
+const endingSchema = subjectSchema.extend({
   outcome: z.enum(OUTCOMES),
   failure: failureSchema.nullable(),
   failureOnTheWayBack: failureSchema.omit({ step: true }).nullable(),
 });
 
+/** What the machine tells of the end. */
+export const restoreEndSchema = endingSchema.extend({ planSha256: restoreSchema.shape.planSha256 });
+
 export type RestoreEnd = z.infer<typeof restoreEndSchema>;
 
-/** `operations/<id>/result.json` of a restore. */
-export const restoreResultSchema = restoreEndSchema.extend({
+/** `restores/<id>/result.json`. */
+export const restoreResultSchema = endingSchema.extend({
   finishedAt: z.iso.datetime(),
   safetyPoint: z.string().nullable(),
   /** What it has left on purpose, a sentence each: data of before that no recovery point holds, objects that were gone. */

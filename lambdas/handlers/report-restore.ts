@@ -6,4 +6,4 @@ import { defineStep } from '../step.ts';
 /** Keeps the result of a restore. */
 export const reportRestoreStep = defineStep(restoreEndSchema, restoreResultSchema, reportRestore);
 
-export const handler = storeFunction(reportRestoreStep);
+export const handler = storeFunction(reportRestoreStep, 'restore');

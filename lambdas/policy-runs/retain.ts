@@ -18,6 +18,7 @@ import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { RunPorts } from '../operations/ports.ts';
+import { findRecordedRestore } from '../operations/recorded-restores.ts';
 import { isOwnFile, sweepLeftovers, type Leftover } from './sweep.ts';
 
 /** A mistaken rule must not empty a store in one night. */
@@ -46,7 +47,7 @@ export interface RetentionReport {
   readonly leftovers: readonly Leftover[];
 }
 
-type RetentionPorts = Pick<RunPorts, 'catalogue' | 'store' | 'clock' | 'locks' | 'journal' | 'configuration'>;
+type RetentionPorts = Pick<RunPorts, 'catalogue' | 'store' | 'clock' | 'locks' | 'configuration'>;
 
 /** Applies the policy's retention to one control plane. */
 export async function retainScheduled(
@@ -168,10 +169,12 @@ async function decideKnowing(
 /** One that was planned and has no result: it may go on, and then needs its safety point for the way back. */
 async function unendedOperationOf(
   { manifest: { reason, operation } }: CataloguedPoint,
-  { journal }: RetentionPorts,
+  { store }: RetentionPorts,
 ): Promise<string | undefined> {
   if (reason !== 'safety' || operation === null) return undefined;
-  return (await journal.has(operation, 'plan')) && !(await journal.has(operation, 'result')) ? operation : undefined;
+  const recorded = await findRecordedRestore(operation, store);
+  if (recorded === undefined || (await recorded.journal.has(operation, 'result'))) return undefined;
+  return operation;
 }
 
 /** The first lock on anything without which the point is worth nothing. */

@@ -4,7 +4,6 @@ import { GateError } from '../domain/errors.ts';
 import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { operationKey } from '../store/journal.ts';
 import { changeJson } from '../store/stored-json.ts';
 import { stepName } from './records.ts';
 
@@ -74,8 +73,8 @@ export function waitingName(name: string): string {
 }
 
 /** Since when the step is worked at without a break. */
-async function noteWaiting(operation: string, name: string, { store, clock }: ClusterRunPorts): Promise<Date> {
-  const key = operationKey(operation, waitingName(name));
+async function noteWaiting(operation: string, name: string, { store, journal, clock }: ClusterRunPorts): Promise<Date> {
+  const key = journal.key(operation, waitingName(name));
   const { since } = await changeJson(store, key, waitingSchema, (present) => {
     const lastAt = clock().toISOString();
     const goesOn = present !== undefined && Date.parse(lastAt) - Date.parse(present.lastAt) < ABANDONED_MILLISECONDS;

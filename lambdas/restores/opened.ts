@@ -23,12 +23,10 @@ export interface PlannedDatastore {
   readonly installation: EtcdInstallation;
 }
 
-/** The plan of a restore, and the management cluster that it works on. NotFoundError without a plan. */
-export async function openRestore(
-  { operation, controlPlane, platform }: LockedRestore,
-  { journal, connect }: ClusterRunPorts,
-): Promise<OpenedRestore> {
-  const plan = await readRestorePlan(operation, { journal });
+/** The plan of a restore, and the management cluster that it works on. Errors as of {@link readRestorePlan}. */
+export async function openRestore(item: LockedRestore, { journal, connect }: ClusterRunPorts): Promise<OpenedRestore> {
+  const plan = await readRestorePlan(item, { journal });
+  const { controlPlane, platform } = item;
   const name = parseControlPlaneName(controlPlane);
   return {
     name,

@@ -37,6 +37,7 @@ import {
   warningsOf,
   warningsOfDatastore,
 } from './preflight.ts';
+import { findRestorePlan } from './records.ts';
 import { warningsOfRights } from './rights.ts';
 import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
@@ -55,11 +56,15 @@ const AWAY_BYTES_A_SECOND = 30_000_000;
  * IdentityIncompleteError when the restore may not be.
  */
 export async function planRestore(request: RestoreRequest, ports: ClusterRunPorts): Promise<Restore> {
-  const { journal } = ports;
-  const { operation, controlPlane, platform, point } =
-    (await journal.read(request.operation, 'plan', restorePlanSchema)) ??
-    (await journal.record(request.operation, 'plan', restorePlanSchema, await makePlan(request, ports)));
-  return { operation, controlPlane, platform, point };
+  const { operation } = request;
+  if (!(await ports.journal.has(operation, 'plan'))) {
+    await ports.journal.record(operation, 'plan', restorePlanSchema, await makePlan(request, ports));
+  }
+  // As it lies there: another delivery may have been faster.
+  const planned = await findRestorePlan(operation, ports);
+  if (planned === undefined) throw new NotFoundError(`restore ${operation} has no plan`);
+  const { controlPlane, platform, point } = planned.document;
+  return { operation, controlPlane, platform, point, planSha256: planned.sha256 };
 }
 
 /** The plan of a restore as things stand now; nothing is written anywhere. Errors as of {@link planRestore}. */

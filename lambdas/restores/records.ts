@@ -1,7 +1,13 @@
 import * as z from 'zod';
-import { NotFoundError } from '../domain/errors.ts';
-import { restorePlanSchema, safetyPointSchema, type Direction, type RestorePlan } from '../domain/restore.ts';
-import type { Journal } from '../store/journal.ts';
+import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
+import {
+  restorePlanSchema,
+  safetyPointSchema,
+  type Direction,
+  type Restore,
+  type RestorePlan,
+} from '../domain/restore.ts';
+import type { Journal, SealedDocument } from '../store/journal.ts';
 
 /** What the steps of a restore leave for each other in its journal; here, so that the report needs nothing of clusters. */
 
@@ -66,11 +72,30 @@ export function stepName(step: string, direction: Direction): string {
   return direction === 'forward' ? step : `${step}-back`;
 }
 
-/** The plan of a restore; NotFoundError when there is none. */
-export async function readRestorePlan(operation: string, { journal }: RecordPorts): Promise<RestorePlan> {
-  const plan = await journal.read(operation, 'plan', restorePlanSchema);
-  if (plan === undefined) throw new NotFoundError(`restore ${operation} has no plan`);
-  return plan;
+/** The plan of a restore as it lies in the journal; undefined when there is none. */
+export async function findRestorePlan(
+  operation: string,
+  { journal }: RecordPorts,
+): Promise<SealedDocument<RestorePlan> | undefined> {
+  return await journal.readSealed(operation, 'plan', restorePlanSchema);
+}
+
+/** The plan that a restore was begun with. NotFoundError when there is none, PlanChangedError when it is another one now. */
+export async function readRestorePlan(
+  { operation, planSha256 }: Pick<Restore, 'operation' | 'planSha256'>,
+  ports: RecordPorts,
+): Promise<RestorePlan> {
+  const found = await findRestorePlan(operation, ports);
+  if (found === undefined) throw new NotFoundError(`restore ${operation} has no plan`);
+  if (found.sha256 === planSha256) return found.document;
+  throw new PlanChangedError(
+    `the plan of restore ${operation} is not the one that it was begun with: ` +
+      `${ports.journal.key(operation, 'plan')} has the SHA-256 ${found.sha256} instead of ${planSha256}`,
+    {
+      remedy:
+        'Find out who has written to the store, put the former version of the object back, and let the restore go on. Nothing is done by a plan that was changed.',
+    },
+  );
 }
 
 export async function recordFenced(operation: string, fenced: Fenced, { journal }: RecordPorts): Promise<void> {

@@ -26,8 +26,9 @@ const STEPS = (['forward', 'back'] as const).flatMap((direction) =>
 
 /** Puts the result of a restore together and keeps it. Delivered twice, it gives what it recorded first. */
 export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<RestoreResult> {
-  const { operation, outcome, failure, failureOnTheWayBack } = end;
-  const plan = await readRestorePlan(operation, ports);
+  const { planSha256, ...ending } = end;
+  const { operation, outcome, failure, failureOnTheWayBack } = ending;
+  const plan = await readRestorePlan({ operation, planSha256 }, ports);
   const safety = await readSafetyPoint(operation, ports);
   const fenced = await readFenced(operation, ports);
   const back = await readApiBack(operation, ports);
@@ -39,7 +40,7 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
     }),
   );
   const result: RestoreResult = {
-    ...end,
+    ...ending,
     failure: failure === null ? null : { ...failure, reason: readReason(failure.reason) },
     failureOnTheWayBack:
       failureOnTheWayBack === null ? null : { ...failureOnTheWayBack, reason: readReason(failureOnTheWayBack.reason) },

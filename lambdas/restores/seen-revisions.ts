@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import type { SeenRevision } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
-import { CorruptSnapshotError } from '../domain/errors.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { passOverUnreadable, recordedRestores } from '../operations/recorded-restores.ts';
 import { waitingName } from './converge.ts';
 
-/** What is needed of a plan, so that those of other versions of Lifeboat are read as well; null: of a policy's run. */
+/** What is needed of a plan, so that those of other versions of Lifeboat are read as well; null: it is another document. */
 const plannedSchema = z
   .object({
     kind: z.literal('restore'),
@@ -28,7 +28,7 @@ export interface SeenRevisionOf extends SeenRevision {
  */
 export async function seenRevisions(
   name: ControlPlaneName,
-  { catalogue, journal, clock }: Pick<ClusterRunPorts, 'catalogue' | 'journal' | 'clock'>,
+  { catalogue, store, clock }: Pick<ClusterRunPorts, 'catalogue' | 'store' | 'clock'>,
 ): Promise<SeenRevisionOf[]> {
   const now = clock().getTime();
   const seen: SeenRevisionOf[] = [];
@@ -39,7 +39,7 @@ export async function seenRevisions(
       seen.push({ datastore, revision, secondsAgo, source: `recovery point ${point.address.id}` });
     }
   }
-  for (const operation of await journal.operations()) {
+  for (const { operation, journal } of await recordedRestores(store)) {
     const plan = await journal.read(operation, 'plan', plannedSchema).catch(passOverUnreadable);
     if (plan?.controlPlane !== formatControlPlaneName(name)) continue;
     if (!(await journal.has(operation, waitingName('swap-data')))) continue;
@@ -49,9 +49,4 @@ export async function seenRevisions(
     }
   }
   return seen;
-}
-
-function passOverUnreadable(error: unknown): undefined {
-  if (error instanceof CorruptSnapshotError) return undefined;
-  throw error;
 }

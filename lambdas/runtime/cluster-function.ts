@@ -9,7 +9,7 @@ import { deployedAccesses } from './cluster-accesses.ts';
 import { lambdaFunction, type Invocation, type LambdaFunction, type OpenPorts } from './function.ts';
 import { openPublishingPorts } from './publishing-function.ts';
 
-/** A function of a step that talks to management clusters, with the account for a purpose. */
+/** A function of a step that talks to management clusters, with the account and the journal for a purpose. */
 export function clusterFunction<Input, Output>(
   step: Step<Input, Output, ClusterRunPorts>,
   purpose: Purpose,
@@ -19,7 +19,7 @@ export function clusterFunction<Input, Output>(
 
 /** Connections end with the invocation: a function that is frozen would find them dead. */
 async function openClusterPorts(invocation: Invocation, purpose: Purpose): Promise<OpenPorts<ClusterRunPorts>> {
-  const runPorts = await openPublishingPorts(invocation);
+  const runPorts = await openPublishingPorts(invocation, purpose);
   const { connect, close } = openConnections(rememberedAccesses(runPorts.configuration, purpose));
   // Written in by the bundler.
   const toolVersion = process.env['LIFEBOAT_VERSION'] ?? 'unknown';

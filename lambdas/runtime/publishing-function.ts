@@ -1,3 +1,4 @@
+import type { Purpose } from '../domain/purpose.ts';
 import type { Events } from '../events/events.ts';
 import type { PublishingRunPorts } from '../operations/ports.ts';
 import type { Step } from '../step.ts';
@@ -16,8 +17,8 @@ export function publishingFunction<Input, Output>(
 }
 
 /** The store's ports and our own bus. */
-export async function openPublishingPorts(invocation: Invocation): Promise<PublishingRunPorts> {
-  return { ...(await openRunPorts(invocation)), events: await (events ??= openEvents()) };
+export async function openPublishingPorts(invocation: Invocation, purpose?: Purpose): Promise<PublishingRunPorts> {
+  return { ...(await openRunPorts(invocation, purpose)), events: await (events ??= openEvents()) };
 }
 
 let events: Promise<Events> | undefined;

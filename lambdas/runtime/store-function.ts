@@ -1,4 +1,5 @@
 import type { Configuration } from '../domain/configuration.ts';
+import type { Purpose } from '../domain/purpose.ts';
 import type { RunPorts } from '../operations/ports.ts';
 import { Catalogue } from '../store/catalogue.ts';
 import { Journal } from '../store/journal.ts';
@@ -9,23 +10,26 @@ import type { Step } from '../step.ts';
 import { readConfiguration } from './environment.ts';
 import { lambdaFunction, type Invocation, type LambdaFunction } from './function.ts';
 
-/** A function of a step that needs the store and nothing else. */
-export function storeFunction<Input, Output>(step: Step<Input, Output, RunPorts>): LambdaFunction<Output> {
+/** A function of a step that needs the store and nothing else, with the journal of a purpose. */
+export function storeFunction<Input, Output>(
+  step: Step<Input, Output, RunPorts>,
+  purpose: Purpose = 'backup',
+): LambdaFunction<Output> {
   return lambdaFunction(step, async (invocation) => ({
-    ports: await openRunPorts(invocation),
+    ports: await openRunPorts(invocation, purpose),
     close: () => undefined,
   }));
 }
 
 /** The ports in AWS around the store; its connections outlive the invocation. */
-export async function openRunPorts({ report, signal }: Invocation): Promise<RunPorts> {
+export async function openRunPorts({ report, signal }: Invocation, purpose: Purpose = 'backup'): Promise<RunPorts> {
   const { configuration, store } = await (shared ??= openShared());
   const clock = () => new Date();
   return {
     configuration,
     store,
     catalogue: new Catalogue(store),
-    journal: new Journal(store),
+    journal: new Journal(store, purpose),
     locks: new Locks(store),
     clock,
     now: () => performance.now(),

@@ -12,17 +12,27 @@ export function encodeJson(value: unknown): Buffer {
 
 /** Reads a JSON document. NotFoundError when it is absent, CorruptSnapshotError when it is not what the schema says. */
 export async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T> {
+  return parseJson(await readBytes(store, key), schema, `${key} in ${store.location}`);
+}
+
+/** A small object whole. NotFoundError when it is absent. */
+export async function readBytes(store: ObjectStore, key: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of await store.read(key)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** CorruptSnapshotError, which says `where`, when the bytes are no JSON document of the schema. */
+export function parseJson<T>(bytes: Buffer, schema: z.ZodType<T>, where: string): T {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.concat(chunks).toString());
+    json = JSON.parse(bytes.toString());
   } catch (cause) {
-    throw new CorruptSnapshotError(`${key} in ${store.location} is not JSON`, { cause });
+    throw new CorruptSnapshotError(`${where} is not JSON`, { cause });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  throw new CorruptSnapshotError(`${key} in ${store.location} is not valid: ${z.prettifyError(parsed.error)}`, {
+  throw new CorruptSnapshotError(`${where} is not valid: ${z.prettifyError(parsed.error)}`, {
     remedy: 'It was written by another version of Lifeboat or damaged; do not restore from it.',
   });
 }

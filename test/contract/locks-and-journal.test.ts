@@ -155,7 +155,7 @@ describe('the journal', () => {
   const schema = z.strictObject({ id: z.string() });
 
   it('does a step once, and gives its first result to every later delivery', async () => {
-    const journal = new Journal(new DirectoryStore(directory));
+    const journal = new Journal(new DirectoryStore(directory), 'backup');
     const done: string[] = [];
     const step = (id: string) =>
       journal.once('run', 'take-snapshot/a/b/c', schema, () => {
@@ -168,7 +168,7 @@ describe('the journal', () => {
   });
 
   it('gives two that work at the same time one and the same result', async () => {
-    const journal = new Journal(new DirectoryStore(directory));
+    const journal = new Journal(new DirectoryStore(directory), 'backup');
     const results = await Promise.all(
       ['a', 'b', 'c'].map((id) => journal.once('run', 'step', schema, () => Promise.resolve({ id }))),
     );
@@ -176,7 +176,7 @@ describe('the journal', () => {
   });
 
   it('records nothing of a step that fails', async () => {
-    const journal = new Journal(new DirectoryStore(directory));
+    const journal = new Journal(new DirectoryStore(directory), 'backup');
     await expect(journal.once('run', 'step', schema, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await journal.once('run', 'step', schema, () => Promise.resolve({ id: 'later' }))).toEqual({ id: 'later' });
   });

@@ -46,7 +46,7 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const portsOf = (used: S3Store, signal = new AbortController().signal) => ({
   store: used,
-  journal: new Journal(used),
+  journal: new Journal(used, 'restore'),
   signal,
   report: () => undefined,
 });

@@ -21,7 +21,6 @@ import {
 import { applyRetention, type RetentionReport, type RetentionRequest } from '../../lambdas/policy-runs/retain.ts';
 import { sweepLeftovers, type SweepRequest } from '../../lambdas/policy-runs/sweep.ts';
 import { Catalogue } from '../../lambdas/store/catalogue.ts';
-import { Journal } from '../../lambdas/store/journal.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import type { ObjectStore } from '../../lambdas/store/object-store.ts';
 import { partSizeBytes } from '../../lambdas/store/s3-upload.ts';
@@ -48,7 +47,7 @@ async function retain(
     await locks.extend(lock, LEASE_MILLISECONDS);
   };
   const configuration = configurationSchema.parse({ store: '.', managementClusters: {} });
-  const ports = { store, catalogue: new Catalogue(store), locks, journal: new Journal(store), configuration, clock };
+  const ports = { store, catalogue: new Catalogue(store), locks, configuration, clock };
   try {
     const usual = { controlPlane: CONTROL_PLANE, policy: 'nightly', rules: KEEP_TWO, keepLock };
     return await applyRetention({ ...usual, ...request }, ports);

@@ -13,7 +13,7 @@ import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
-import { spoilSample } from './spoiled-sample.ts';
+import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 
 const NAMESPACE = 'disaster';
 const API_SERVER = 'deployment/kube-apiserver';
@@ -146,9 +146,7 @@ describe.each([
     async () => {
       const gained = await loseAndGain();
       await bringToZero();
-      const running = workspace.run(['restore', controlPlane, '--latest-verified', '--yes', '--json']);
-      await spoilSample(workspace);
-      const { exitCode, stdout } = await running;
+      const { exitCode, stdout } = await restoreWithSpoiledSample(workspace, controlPlane);
       expect(exitCode).toBe(1);
       const failed = restoreResultSchema.parse((JSON.parse(stdout) as { result: unknown }).result);
       expect(failed).toMatchObject({

@@ -206,7 +206,7 @@ describe('of two operations on one control plane', () => {
       // What another operation refuses may still be resumed.
       expect((await outcomesOf()).get(owner)).toBeNull();
 
-      const fenced = join(workspace.directory, 'recovery-points/operations', owner, 'fenced.json');
+      const fenced = join(workspace.directory, 'recovery-points/restores', owner, 'fenced.json');
       expect(await killDuring(resume, () => existsSync(fenced))).toMatchObject({ owner });
       expectRefused(await workspace.run(['backup', CONTROL_PLANE]), owner);
       expect(await workspace.run(resume)).toMatchObject({ exitCode: 0 });

@@ -106,7 +106,7 @@ describe(`a restore of ${MEMBERS} members by pre-signed URLs`, () => {
       expect(pods).toContain(`"name": "lifeboat-${result.operation}-prepare-etcd-${member}"`);
     }
     const objects = await readBucket();
-    expect([...objects.keys()]).toContain(`operations/${result.operation}/staged.json`);
+    expect([...objects.keys()]).toContain(`restores/${result.operation}/staged.json`);
     expect([...objects.keys()].filter((key) => key.startsWith('staging/'))).toEqual([]);
     const told = { pods, ...outcome, events: await eventsOfNamespace(), ...Object.fromEntries(objects) };
     const telling = Object.entries(told).filter(([, text]) => String(text).includes(MARK));

@@ -9,7 +9,7 @@ import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
-import { spoilSample } from './spoiled-sample.ts';
+import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 import { plantUnfitPoint, UNFIT_POINTS } from './unfit-points.ts';
 
@@ -111,10 +111,8 @@ describe.each([
 
   it('puts everything back as it was when what was restored is not right', async () => {
     const before = await configMapNames(hosted);
-    const running = workspace.run(['restore', controlPlane, '--latest-verified', '--yes', '--json']);
-    await spoilSample(workspace);
 
-    const { exitCode, stdout } = await running;
+    const { exitCode, stdout } = await restoreWithSpoiledSample(workspace, controlPlane);
     const { result } = JSON.parse(stdout) as { result: unknown };
     expect(exitCode).toBe(1);
     expect(restoreResultSchema.parse(result)).toMatchObject({

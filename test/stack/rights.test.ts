@@ -35,13 +35,18 @@ const FOR_BACKUPS = FUNCTIONS_ON_CLUSTERS.backup.map(pascalCase);
 const FOR_RESTORES = FUNCTIONS_ON_CLUSTERS.restore.map(pascalCase);
 const RESTORING = roles.filter(({ resource }) => /^RestoreControlPlane(?!Role)/.test(resource.id));
 const STAGED = `${bucket}/staging/a`;
+/** What the steps of a restore leave for each other. */
+const OF_RESTORES = ['restores/r/plan.json', 'restores/r/fenced.json', 'restores/r/steps/swap-data.json'];
+const PUTTING = ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging', 's3:AbortMultipartUpload'];
 /** One key of every kind that the store holds. */
 const EVERY_KEY = [
   SNAPSHOT,
   MANIFEST,
   PROOF,
   `${POINT}/pin.json`,
-  ...['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json'].map((key) => `${bucket}/${key}`),
+  ...[...OF_RESTORES, 'locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json'].map(
+    (key) => `${bucket}/${key}`,
+  ),
   STAGED,
 ];
 const DELETIONS = ['s3:DeleteObject', 's3:DeleteObjectVersion'];
@@ -61,7 +66,7 @@ const UNDOING = [
 describe('the rights of the functions', () => {
   it('let only retention delete, and it writes no recovery point', () => {
     for (const key of [SNAPSHOT, MANIFEST, PROOF]) expect(whoMay(DELETIONS, key)).toEqual(['ApplyRetention']);
-    for (const key of ['locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json']) {
+    for (const key of [...OF_RESTORES, 'locks/a.json', 'operations/r/plan.json', 'policies/p/last-run.json']) {
       expect(whoMay(DELETIONS, `${bucket}/${key}`)).toEqual([]);
     }
     for (const key of [SNAPSHOT, MANIFEST, PROOF])
@@ -79,7 +84,6 @@ describe('the rights of the functions', () => {
     expect(RESTORING).toHaveLength(10);
     const mayAny = (actions: readonly string[], key: string) =>
       RESTORING.filter(({ may }) => actions.some((action) => may(action, key))).map(({ name }) => name);
-    const ways = ['s3:PutObject', 's3:PutObjectRetention', 's3:PutObjectTagging', 's3:AbortMultipartUpload'];
     for (const key of EVERY_KEY) {
       const removers = key === STAGED ? ['FinishRestore', 'PrepareData'] : [];
       expect([key, mayAny(DELETIONS, key).sort()]).toEqual([key, removers]);
@@ -87,15 +91,26 @@ describe('the rights of the functions', () => {
         expect(mayAny(['s3:PutObject'], key)).toEqual(['PrepareData']);
         expect(mayAny(['s3:PutObjectRetention'], key)).toEqual([]);
       }
-      if (key.startsWith(POINT)) expect([key, mayAny(ways, key)]).toEqual([key, ['TakeSafetyPoint']]);
+      if (key.startsWith(POINT)) expect([key, mayAny(PUTTING, key)]).toEqual([key, ['TakeSafetyPoint']]);
     }
-    expect(mayAny(ways, `${bucket}/policies/p/last-run.json`)).toEqual([]);
+    expect(mayAny(PUTTING, `${bucket}/policies/p/last-run.json`)).toEqual([]);
   });
 
   it('let the report of a restore see its journal and nothing else', () => {
     const report = RESTORING.find(({ name }) => name === 'ReportRestore');
     const readable = EVERY_KEY.filter((key) => report?.may('s3:GetObject', key));
-    expect(readable).toEqual([`${bucket}/operations/r/plan.json`]);
+    expect(readable).toEqual(OF_RESTORES.map((key) => `${bucket}/${key}`));
+  });
+
+  it('let only the steps of a restore write what those steps read again, and no step of a run of a policy', () => {
+    const writers = [...FOR_RESTORES, 'ReportRestore'].sort();
+    for (const key of OF_RESTORES) expect(whoMay([...PUTTING, ...DELETIONS], `${bucket}/${key}`)).toEqual(writers);
+    for (const { name, may } of RESTORING) {
+      expect([name, may('s3:GetObject', `${bucket}/restores/r/plan.json`)]).toEqual([name, true]);
+      // The one that plans looks there for revisions that restores of former versions have reached, and for nothing else.
+      const reads = may('s3:GetObject', `${bucket}/operations/r/plan.json`);
+      expect([name, reads]).toEqual([name, name === 'PlanRestore']);
+    }
   });
 
   it('let nobody end a lock early or change what protects the bucket', () => {

@@ -62,7 +62,7 @@ describe('the longest state of back-up-fleet', () => {
     const { outcomes, ...page } = recorded as { runId: string; page: number; outcomes: readonly Outcome[] };
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-payload-'));
     try {
-      const journal = new Journal(new DirectoryStore(directory));
+      const journal = new Journal(new DirectoryStore(directory), 'backup');
       await recordPage({ ...page, outcomes }, { journal } as RunPorts);
       const recordedPage = z.object({ outcomes: z.array(outcomeSchema) });
       const kept = await journal.read(FULL_RUN.runId, 'steps/record-page/0', recordedPage);

@@ -27,7 +27,7 @@ export function plannedPorts(directory: string, cluster: Cluster, signal: AbortS
   return {
     store,
     catalogue: new Catalogue(store),
-    journal: new Journal(store),
+    journal: new Journal(store, 'backup'),
     locks: new Locks(store),
     published,
     events: {

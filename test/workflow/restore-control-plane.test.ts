@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { LockedError } from '../../lambdas/domain/errors.ts';
-import type { RestoreEnd, RestoreResult } from '../../lambdas/domain/restore.ts';
+import { restoreResultSchema, type RestoreEnd, type RestoreResult } from '../../lambdas/domain/restore.ts';
 import { ANY_ERROR, parseAsl, retriesOf, tasksOf } from './asl.ts';
 import { loadSteps, type AnySteps } from './machine-steps.ts';
 import {
@@ -21,6 +21,7 @@ const INPUT = {
   point: 'latest-verified',
 };
 const POINT = '20260102T030001Z-a1b2';
+const PLAN_SHA256 = 'c0ffee'.padEnd(64, '0');
 const TIMES = { startedAt: '2026-01-02T03:04:05Z', doneAt: '2026-01-02T03:04:06Z' };
 /** Every failure from the fence on is led back by this step's own failure as well. */
 const LAST_STEP_BEFORE_COMMIT = 'StartControlPlane forward';
@@ -44,12 +45,12 @@ async function run(script: Script, options: ScriptedRunOptions = {}, unsettled =
     return { done };
   };
   const answers = {
-    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift' }),
+    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256 }),
     LockControlPlane: () => ({ token: 1 }),
     TakeSafetyPoint: () => ({ id: POINT, reason: null, ...TIMES }),
     ReleaseControlPlane: () => null,
     ReportRestore: (end: RestoreEnd) => {
-      result = {
+      result = restoreResultSchema.parse({
         ...end,
         finishedAt: TIMES.doneAt,
         safetyPoint: null,
@@ -59,7 +60,7 @@ async function run(script: Script, options: ScriptedRunOptions = {}, unsettled =
         stale: [],
         warnings: [],
         state: [],
-      };
+      });
       return result;
     },
     ...Object.fromEntries(
@@ -246,6 +247,15 @@ describe('the machine restore-control-plane', () => {
     const asked = Map.groupBy(calls, ({ functionName }) => functionName);
     asked.delete('TakeSafetyPoint');
     expect([...asked.values()].map(({ length }) => length)).toEqual(Array(steps).fill(2));
+  });
+
+  it('tells every step that reads the plan by which one the restore was begun', () => {
+    const without = [undisturbed, unsettledBack, unsettledClearing]
+      .flatMap(({ calls }) => calls)
+      .filter(({ input }) => (input as { planSha256?: string }).planSha256 !== PLAN_SHA256);
+    expect(new Set(without.map(({ functionName }) => functionName))).toEqual(
+      new Set(['PlanRestore', 'LockControlPlane']),
+    );
   });
 
   it('is refused while another operation works on the control plane, by the name of its owner', () => {

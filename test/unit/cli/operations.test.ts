@@ -20,7 +20,7 @@ afterEach(async () => {
 
 it('lists restores whose plans another version of Lifeboat has written, and no runs of policies', async () => {
   const store = new DirectoryStore(directory);
-  const journal = new Journal(store);
+  const journal = new Journal(store, 'restore');
   const plan = {
     kind: 'restore',
     controlPlane: 'mgmt-a/clusters/prod',
@@ -33,7 +33,10 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
   await journal.record('restore-2', 'plan', z.looseObject({}), plan);
   await journal.record('restore-2', 'result', z.looseObject({}), { outcome: 'restored', unheardOf: 1 });
   await journal.record('restore-3', 'plan', z.looseObject({}), plan);
-  await journal.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
+  const former = new Journal(store, 'backup');
+  await former.record('nightly-1', 'plan', z.looseObject({}), { pages: 1 });
+  await former.record('restore-0', 'plan', z.looseObject({}), plan);
+  await former.record('restore-2', 'plan', z.looseObject({}), plan);
   await journal.record('restore-4', 'plan', z.looseObject({}), plan);
   const clock = () => new Date('2026-01-02T04:04:05Z');
   const locks = new Locks(store);
@@ -41,10 +44,11 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
   await locks.acquire(operationLock('restore-1'), 'a dead one', '', 1000);
   const then = new Date(plan.plannedAt);
   await utimes(join(directory, 'locks', `${operationLock('restore-1')}.json`), then, then);
-  const { json, text } = await operations({ store, journal, locks, clock });
+  const { json, text } = await operations({ store, locks, clock });
   const { controlPlane, point, plannedAt } = plan;
   expect(json).toEqual({
     operations: [
+      { operation: 'restore-0', controlPlane, point, plannedAt, begun: false, worker: null, outcome: null },
       { operation: 'restore-1', controlPlane, point, plannedAt, begun: true, worker: null, outcome: null },
       { operation: 'restore-2', controlPlane, point, plannedAt, begun: false, worker: null, outcome: 'restored' },
       { operation: 'restore-3', controlPlane, point, plannedAt, begun: false, worker: null, outcome: null },

@@ -25,7 +25,7 @@ beforeEach(async () => {
   const store = new DirectoryStore(directory);
   now = new Date('2026-01-02T03:05:00Z');
   ports = {
-    ...{ store, catalogue: new Catalogue(store), journal: new Journal(store), locks: new Locks(store) },
+    ...{ store, catalogue: new Catalogue(store), journal: new Journal(store, 'backup'), locks: new Locks(store) },
     clock: () => now,
     now: () => performance.now(),
     report: () => undefined,

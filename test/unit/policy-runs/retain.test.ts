@@ -32,7 +32,7 @@ beforeEach(async () => {
     clock,
     catalogue: new Catalogue(store),
     locks: new Locks(store),
-    journal: new Journal(store),
+    journal: new Journal(store, 'backup'),
     configuration: configurationSchema.parse({
       store: directory,
       managementClusters: {},
@@ -81,12 +81,16 @@ describe('safety points', () => {
     return (json as { decisions: { id: string }[] }).decisions.find((decision) => decision.id === id);
   };
 
-  it('stay while their restore has no result, and go when it has one', async () => {
+  it.each([
+    ['', 'restore'],
+    [' by a former version of Lifeboat', 'backup'],
+  ] as const)('stay while their restore has no result, and go when it has one%s', async (_, purpose) => {
     await safetyPoint(SAFETY);
-    await ports.journal.record(OPERATION, 'plan', recorded, { kind: 'restore' });
+    const journal = new Journal(store, purpose);
+    await journal.record(OPERATION, 'plan', recorded, { kind: 'restore' });
     const reasons = [`safety, and ${OPERATION} has not ended`];
     expect(await decisionOn(SAFETY)).toMatchObject({ action: 'keep', deleted: false, reasons });
-    await ports.journal.record(OPERATION, 'result', recorded, { kind: 'restore' });
+    await journal.record(OPERATION, 'result', recorded, { kind: 'restore' });
     expect(await decisionOn(SAFETY)).toMatchObject({ action: 'delete', deleted: true });
     expect(await ids()).not.toContain(SAFETY);
   });

@@ -39,7 +39,7 @@ beforeEach(async () => {
   const catalogue = new Catalogue(store);
   const clock = () => new Date();
   ports = {
-    ...{ store, catalogue, clock, journal: new Journal(store), locks: new Locks(store) },
+    ...{ store, catalogue, clock, journal: new Journal(store, 'backup'), locks: new Locks(store) },
     now: () => performance.now(),
     random: Math.random,
     report: () => undefined,

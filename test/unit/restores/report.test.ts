@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { restorePlanSchema, restoreResultSchema, type RestoreEnd } from '../../../lambdas/domain/restore.ts';
 import type { RunPorts } from '../../../lambdas/operations/ports.ts';
-import { recordWarning } from '../../../lambdas/restores/records.ts';
+import { findRestorePlan, recordWarning } from '../../../lambdas/restores/records.ts';
 import { reportRestore } from '../../../lambdas/restores/report.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
@@ -17,7 +17,7 @@ let journal: Journal;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-report-'));
-  journal = new Journal(new DirectoryStore(directory));
+  journal = new Journal(new DirectoryStore(directory), 'restore');
 });
 afterEach(async () => {
   await rm(directory, { recursive: true });
@@ -28,7 +28,8 @@ async function warningsAfter(outcome: RestoreEnd['outcome']): Promise<string[]> 
   await journal.record(RESTORE.operation, 'plan', restorePlanSchema, plannedRestore({ isLiveFull: true }));
   await recordWarning(RESTORE.operation, 'main', DISARMED, { journal });
   const ports = { journal, clock: () => new Date('2026-01-02T04:05:06Z') } as RunPorts;
-  const end = { ...RESTORE, outcome, failure: null, failureOnTheWayBack: null };
+  const planSha256 = (await findRestorePlan(RESTORE.operation, { journal }))?.sha256 ?? '';
+  const end = { ...RESTORE, planSha256, outcome, failure: null, failureOnTheWayBack: null };
   return (await reportRestore(end, ports)).warnings;
 }
 

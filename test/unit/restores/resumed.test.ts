@@ -14,6 +14,7 @@ const ITEM: DirectedRestore = {
   controlPlane: 'mgmt-a/clusters/prod',
   platform: 'hypershift',
   point: '20260102T030001Z-a1b2',
+  planSha256: '0'.repeat(64),
   lock: { token: 1 },
   direction: 'forward',
 };
@@ -23,7 +24,7 @@ let journal: Journal;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-resumed-'));
-  journal = new Journal(new DirectoryStore(directory));
+  journal = new Journal(new DirectoryStore(directory), 'restore');
 });
 afterEach(async () => {
   await rm(directory, { recursive: true });

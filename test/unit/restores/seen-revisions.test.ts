@@ -7,7 +7,7 @@ import { manifestKey } from '../../../lambdas/domain/recovery-point.ts';
 import { seenRevisions, type SeenRevisionOf } from '../../../lambdas/restores/seen-revisions.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
-import { Journal, operationKey } from '../../../lambdas/store/journal.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
 import { addressOf, CONTROL_PLANE, storePoint } from '../../contract/stored-points.ts';
 
 const NOW = '2026-01-03T03:04:05Z';
@@ -27,18 +27,19 @@ let journal: Journal;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-seen-'));
   store = new DirectoryStore(directory);
-  journal = new Journal(store);
+  journal = new Journal(store, 'restore');
 });
 afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
+const former = () => new Journal(store, 'backup');
 const seen = (): Promise<SeenRevisionOf[]> =>
-  seenRevisions(CONTROL_PLANE, { catalogue: new Catalogue(store), journal, clock: () => new Date(NOW) });
+  seenRevisions(CONTROL_PLANE, { catalogue: new Catalogue(store), store, clock: () => new Date(NOW) });
 
-async function plan(operation: string, changes: object = {}, isBegun = true): Promise<void> {
-  await journal.record(operation, 'plan', z.unknown(), { ...PLAN, ...changes });
-  if (isBegun) await journal.record(operation, 'steps/swap-data-waiting', z.null(), null);
+async function plan(operation: string, changes: object = {}, isBegun = true, into = journal): Promise<void> {
+  await into.record(operation, 'plan', z.unknown(), { ...PLAN, ...changes });
+  if (isBegun) await into.record(operation, 'steps/swap-data-waiting', z.null(), null);
 }
 
 describe('the revisions that the store knows of a control plane', () => {
@@ -58,16 +59,21 @@ describe('the revisions that the store knows of a control plane', () => {
     ]);
   });
 
+  it('are those that a former version of Lifeboat has raised them to, which kept restores beside runs of policies', async () => {
+    await plan('restore-1', {}, true, former());
+    expect(await seen()).toMatchObject([{ revision: 1_000_010, source: 'what restore restore-1 put in place' }]);
+  });
+
   it('are not those of restores that put nothing in place, of other control planes, and of runs of policies', async () => {
     await plan('restore-1', {}, false);
     await plan('restore-2', { controlPlane: 'mgmt-a/clusters/other' });
-    await journal.record('run-1', 'plan', z.unknown(), { policy: 'nightly', controlPlanes: [] });
+    await former().record('run-1', 'plan', z.unknown(), { policy: 'nightly', controlPlanes: [] });
     expect(await seen()).toEqual([]);
   });
 
   it('are told where others of them can not be read', async () => {
     await plan('restore-1');
-    await store.put(operationKey('restore-0', 'plan'), Buffer.from('{'));
+    for (const other of [journal, former()]) await store.put(other.key('restore-0', 'plan'), Buffer.from('{'));
     await store.put(manifestKey(addressOf(FIRST)), Buffer.from('{'));
     expect(await seen()).toHaveLength(1);
   });
