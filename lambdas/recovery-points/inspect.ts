@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs';
 import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import type { MemberHash } from '../datastores/etcd/hash-members.ts';
 import { CorruptSnapshotError } from '../domain/errors.ts';
@@ -32,21 +31,18 @@ export async function inspectSnapshot(
   const onProgress = (phase: string) => (doneBytes: number, totalBytes: number) => {
     report({ kind: 'bytes', phase, doneBytes, totalBytes });
   };
-  return await withSpoolFile(object.sizeBytes, async (path) => {
+  return await withSpoolFile(object, async (spool) => {
     await timer.run(
       'read back',
       object.key,
-      () => {
-        const file = createWriteStream(path, { flags: 'wx', mode: 0o600 });
-        return unpack(store, object, file, { signal, onProgress: onProgress('read back') });
-      },
+      () => unpack(store, object, spool.writer(), { signal, onProgress: onProgress('read back') }),
       () => `${formatBytes(object.sizeBytes)}, SHA-256 as taken`,
     );
     const facts = await timer.run(
       'structure',
       `datastore ${datastore}`,
       // Unpacking has compared every byte with what the member's trailer vouched for.
-      () => readSnapshotFile(path, { signal, onProgress: onProgress('structure'), trailerVerified: true }),
+      () => readSnapshotFile(spool, { signal, onProgress: onProgress('structure'), trailerVerified: true }),
       ({ keys, revision }) => `every page walked: ${keys} keys at revision ${revision}`,
     );
     const differences = recorded === undefined ? [] : differencesFrom(recorded, facts);
@@ -64,7 +60,7 @@ export async function inspectSnapshot(
     const live = await timer.run(
       'live',
       `datastore ${datastore}`,
-      async () => liveProof(datastore, path, facts, await askMembers(facts.revision), clock()),
+      async () => liveProof(datastore, spool, facts, await askMembers(facts.revision), clock()),
       ({ result, detail }) => `${result}: ${detail}`,
     );
     return { facts, proofs: [structure, live] };

@@ -1,3 +1,4 @@
+import type { SnapshotFile } from '../datastores/etcd/file/open-snapshot.ts';
 import { hashKeyspace } from '../datastores/etcd/file/snapshot-file.ts';
 import type { MemberHash } from '../datastores/etcd/hash-members.ts';
 import { RevisionUnavailableError } from '../domain/errors.ts';
@@ -11,7 +12,7 @@ import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
  */
 export async function liveProof(
   datastore: string,
-  file: string,
+  file: SnapshotFile,
   facts: SnapshotFacts,
   members: readonly MemberHash[],
   takenAt: Date,
@@ -41,7 +42,7 @@ export async function liveProof(
 
 /** The file's hash under a member's compaction, or why there is none to compare with. */
 async function expectedHash(
-  file: string,
+  file: SnapshotFile,
   { keyspaceHash }: SnapshotFacts,
   compactRevision: number,
 ): Promise<number | string> {

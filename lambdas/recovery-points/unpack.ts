@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { mkdtemp, open, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform, Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
+import type { OpenFile } from '../datastores/etcd/file/open-snapshot.ts';
 import { ConfigurationError, CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 
@@ -90,8 +91,49 @@ export async function unpackToBuffer(store: ObjectStore, object: PackedObject): 
   return Buffer.concat(chunks);
 }
 
-/** Hands `use` a path for a file of `sizeBytes` that only this user can read; the file is removed whatever happens. */
-export async function withSpoolFile<T>(sizeBytes: number, use: (path: string) => Promise<T>): Promise<T> {
+/** A file without a name, open for the time that somebody has it. */
+export interface SpoolFile extends OpenFile {
+  /** Writes it from its beginning. */
+  writer(): Writable;
+}
+
+/**
+ * Hands `use` a file with room for the unpacked object. It has no name from before its first byte on: what is in it is gone
+ * with this process, however that ends.
+ */
+export async function withSpoolFile<T>(object: PackedObject, use: (spool: SpoolFile) => Promise<T>): Promise<T> {
+  const handle = await openNameless(object.sizeBytes);
+  try {
+    return await use({
+      path: object.key,
+      descriptor: handle.fd,
+      writer: () => writerOf(handle),
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A stream of the file system would close the file with its end. */
+function writerOf(handle: FileHandle): Writable {
+  let position = 0;
+  const write = async (chunk: Uint8Array): Promise<void> => {
+    for (let done = 0; done < chunk.byteLength;) {
+      const { bytesWritten } = await handle.write(chunk, done, chunk.byteLength - done, position);
+      done += bytesWritten;
+      position += bytesWritten;
+    }
+  };
+  return new Writable({
+    write(chunk: Uint8Array, _encoding, done) {
+      write(chunk).then(() => {
+        done();
+      }, done);
+    },
+  });
+}
+
+async function openNameless(sizeBytes: number): Promise<FileHandle> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-'));
   try {
     const { bavail, bsize } = await statfs(directory);
@@ -100,7 +142,7 @@ export async function withSpoolFile<T>(sizeBytes: number, use: (path: string) =>
         remedy: 'Free some space there, or point TMPDIR at a larger disk.',
       });
     }
-    return await use(join(directory, 'snapshot.db'));
+    return await open(join(directory, 'snapshot.db'), 'wx+', 0o600);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

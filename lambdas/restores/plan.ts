@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs';
 import { differenceFromLive, differenceFromNothing } from '../datastores/etcd/snapshot-difference.ts';
 import { readAlarms } from '../datastores/etcd/file/alarms.ts';
 import { sampleKeys } from '../datastores/etcd/file/key-sample.ts';
@@ -155,12 +154,12 @@ async function planDatastore(
     seen: seen.filter(({ datastore }) => datastore === entry.name),
   });
   const { signal } = ports;
-  return await withSpoolFile(object.sizeBytes, async (path) => {
+  return await withSpoolFile(object, async (spool) => {
     await timer.run(
       'read back',
       object.key,
       () =>
-        unpack(ports.store, object, createWriteStream(path, { flags: 'wx', mode: 0o600 }), {
+        unpack(ports.store, object, spool.writer(), {
           signal,
           onProgress: (doneBytes, totalBytes) => {
             ports.report({ kind: 'bytes', phase: 'read back', doneBytes, totalBytes });
@@ -172,27 +171,27 @@ async function planDatastore(
       await timer.run(
         'structure',
         `datastore ${entry.name}`,
-        () => readSnapshotFile(path, { signal, trailerVerified: true }),
+        () => readSnapshotFile(spool, { signal, trailerVerified: true }),
         ({ keys }) => `every page walked: ${keys} keys`,
       );
     }
-    const alarms = await readAlarms(path);
+    const alarms = await readAlarms(spool);
     refuseCorruptAlarm(point, entry, alarms);
     const difference = await timer.run(
       'compare',
       `datastore ${entry.name} with what is live`,
       () =>
         member === undefined
-          ? differenceFromNothing(path, { signal })
+          ? differenceFromNothing(spool, { signal })
           : // A client of its own: while the file was read back a tunnel would have been idle, which load balancers cut.
             withMember(workloadOf(installation, tls), member.pod, { cluster, signal }, (client) => {
               // Without a leader a member still tells what it has itself.
               const keys = liveKeys(client, { serializable: member.status.leaderId === '0' });
-              return differenceFromLive(path, keys, { signal });
+              return differenceFromLive(spool, keys, { signal });
             }),
       ({ resources }) => `${resources.length} resources compared`,
     );
-    const sample = await sampleKeys(path, SAMPLED_KEYS, ports.random, { signal });
+    const sample = await sampleKeys(spool, SAMPLED_KEYS, ports.random, { signal });
     const plan: DatastorePlan = {
       datastore: entry.name,
       etcdVersion: live.version,

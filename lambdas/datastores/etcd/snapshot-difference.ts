@@ -4,7 +4,7 @@ import { bytesOf } from './file/bytes.ts';
 import { KeyListing } from './file/key-listing.ts';
 import type { KeyPlaces } from './file/key-places.ts';
 import { placeOf } from './file/kubernetes-key.ts';
-import { withSnapshot } from './file/open-snapshot.ts';
+import { type SnapshotFile, withSnapshot } from './file/open-snapshot.ts';
 import { Pacer, type ReadingOptions } from './file/pacer.ts';
 import type { LiveKeysPage } from './live-keys.ts';
 
@@ -25,24 +25,27 @@ const MINIONS = 'minions';
  * Throws NotFoundError and CorruptSnapshotError for the file, and what reading the live keys throws.
  */
 export async function differenceFromLive(
-  path: string,
+  snapshot: SnapshotFile,
   live: AsyncIterable<LiveKeysPage>,
   options: ReadingOptions = {},
 ): Promise<KeyspaceDifference> {
-  return await difference(path, live, options);
+  return await difference(snapshot, live, options);
 }
 
 /** The same where no live datastore is left: everything comes back. */
-export async function differenceFromNothing(path: string, options: ReadingOptions = {}): Promise<KeyspaceDifference> {
-  return await difference(path, [], options);
+export async function differenceFromNothing(
+  snapshot: SnapshotFile,
+  options: ReadingOptions = {},
+): Promise<KeyspaceDifference> {
+  return await difference(snapshot, [], options);
 }
 
 async function difference(
-  path: string,
+  snapshot: SnapshotFile,
   live: AsyncIterable<LiveKeysPage> | readonly LiveKeysPage[],
   options: ReadingOptions,
 ): Promise<KeyspaceDifference> {
-  return await withSnapshot(path, async (source, file) => {
+  return await withSnapshot(snapshot, async (source, file) => {
     const pacer = new Pacer(options, 2 * source.sizeBytes);
     await pacer.turn();
     const listing = await KeyListing.read(file, pacer);

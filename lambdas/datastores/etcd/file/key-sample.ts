@@ -4,7 +4,7 @@ import { isChurning, type KeySample } from '../../../domain/keyspace-difference.
 import { bytesOf } from './bytes.ts';
 import { KeyListing } from './key-listing.ts';
 import type { Place } from './key-places.ts';
-import { withSnapshot } from './open-snapshot.ts';
+import { type SnapshotFile, withSnapshot } from './open-snapshot.ts';
 import { Pacer, type ReadingOptions } from './pacer.ts';
 
 /** The namespace whose uid tells clusters apart: the one object that is always compared. */
@@ -20,12 +20,12 @@ const NODES = 'minions';
  * Throws NotFoundError and CorruptSnapshotError; the file is expected to have been through `readSnapshotFile`.
  */
 export async function sampleKeys(
-  path: string,
+  snapshot: SnapshotFile,
   count: number,
   random: () => number,
   options: ReadingOptions = {},
 ): Promise<KeySample[]> {
-  return await withSnapshot(path, async (source, file) => {
+  return await withSnapshot(snapshot, async (source, file) => {
     const pacer = new Pacer(options, 2 * source.sizeBytes);
     await pacer.turn();
     const listing = await KeyListing.read(file, pacer);

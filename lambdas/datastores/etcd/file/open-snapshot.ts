@@ -5,15 +5,25 @@ import { corruptFile } from './corrupt-file.ts';
 import { FilePageSource } from './page-source.ts';
 import { TRAILER_BYTES } from './trailer.ts';
 
+/** A file that its owner has opened and will close, which need not have a name in any directory any more. */
+export interface OpenFile {
+  /** Names it in errors. */
+  readonly path: string;
+  readonly descriptor: number;
+}
+
+/** A snapshot file by its path, or one that is open. */
+export type SnapshotFile = string | OpenFile;
+
 /**
  * Opens a snapshot file for the time of `work`. NotFoundError when it cannot be opened, CorruptSnapshotError when its length
  * is not that of its pages and its trailer.
  */
 export async function withSnapshot<T>(
-  path: string,
+  snapshot: SnapshotFile,
   work: (source: FilePageSource, file: BoltFile) => Promise<T>,
 ): Promise<T> {
-  const descriptor = openFile(path);
+  const { path, descriptor } = typeof snapshot === 'string' ? openFile(snapshot) : snapshot;
   try {
     const source = new FilePageSource(path, descriptor, fstatSync(descriptor).size);
     const file = new BoltFile(source);
@@ -26,13 +36,13 @@ export async function withSnapshot<T>(
     }
     return await work(source, file);
   } finally {
-    closeSync(descriptor);
+    if (typeof snapshot === 'string') closeSync(descriptor);
   }
 }
 
-function openFile(path: string): number {
+function openFile(path: string): OpenFile {
   try {
-    return openSync(path, 'r');
+    return { path, descriptor: openSync(path, 'r') };
   } catch (cause) {
     throw new NotFoundError(`The snapshot file ${path} cannot be opened.`, {
       remedy: 'Check that the path is right and that the file may be read.',

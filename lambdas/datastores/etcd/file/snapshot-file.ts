@@ -9,7 +9,7 @@ import { EtcdRecords } from './etcd-records.ts';
 import { KeyInventory } from './key-inventory.ts';
 import { KeyspaceScan } from './keyspace-scan.ts';
 import { FIRST_REVISION, KEY_BUCKET, newestRevision, walkKeyspace } from './keyspace-walk.ts';
-import { withSnapshot } from './open-snapshot.ts';
+import { type SnapshotFile, withSnapshot } from './open-snapshot.ts';
 import { Pacer, type ReadingOptions } from './pacer.ts';
 import { verifyTrailer } from './trailer.ts';
 
@@ -26,8 +26,11 @@ export interface SnapshotReadingOptions extends ReadingOptions {
  * Throws NotFoundError when the file cannot be opened, and CorruptSnapshotError, which names the page, for the first
  * thing that is not as etcd writes it.
  */
-export async function readSnapshotFile(path: string, options: SnapshotReadingOptions = {}): Promise<SnapshotFacts> {
-  return await withSnapshot(path, async (source, file) => {
+export async function readSnapshotFile(
+  snapshot: SnapshotFile,
+  options: SnapshotReadingOptions = {},
+): Promise<SnapshotFacts> {
+  return await withSnapshot(snapshot, async (source, file) => {
     const passes = options.trailerVerified === true ? 1 : 2;
     const pacer = new Pacer(options, passes * source.sizeBytes);
     await pacer.turn();
@@ -46,12 +49,12 @@ export async function readSnapshotFile(path: string, options: SnapshotReadingOpt
  * Throws RevisionUnavailableError unless the file's compact revision <= compactRevision <= revision <= the file's revision.
  */
 export async function hashKeyspace(
-  path: string,
+  snapshot: SnapshotFile,
   revision: number,
   compactRevision: number,
   options: ReadingOptions = {},
 ): Promise<KeyspaceHash> {
-  return await withSnapshot(path, async (source, file) => {
+  return await withSnapshot(snapshot, async (source, file) => {
     const pacer = new Pacer(options, source.sizeBytes);
     await pacer.turn();
     const compacted = readCompactRevision(file, bucketsOf(file, file.ledger()));
@@ -62,7 +65,7 @@ export async function hashKeyspace(
     const newest = newestRevision(scan.lastRevision, compacted);
     if (compactRevision < compacted || revision < compactRevision || revision > newest) {
       throw new RevisionUnavailableError(
-        `The snapshot file ${path} holds revisions ${Math.max(compacted, FIRST_REVISION)} to ${newest}, ` +
+        `The snapshot file ${source.path} holds revisions ${Math.max(compacted, FIRST_REVISION)} to ${newest}, ` +
           `not revision ${revision} after a compaction at ${compactRevision}.`,
         { remedy: 'Compare at the revision of the snapshot, or take a new snapshot and compare that.' },
       );
