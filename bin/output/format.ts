@@ -20,16 +20,78 @@ export function formatHash(hash: number): string {
   return hash.toString(16);
 }
 
-/** Columns under upper-case headings, two spaces apart; the last column is not padded. */
-export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+/** What every terminal shows in one line. */
+const NARROWEST_COLUMNS = 80;
+/** A last column of sentences is broken into lines of no less than this. */
+const NARROWEST_SENTENCE = 24;
+const GAP = '  ';
+
+/**
+ * Columns under upper-case headings, two spaces apart; the last column is not padded. Rows that are wider than the terminal, or 80 columns,
+ * go on in further lines, indented, and the headings with them; sentences in the last column are broken. Names never are: they
+ * are there to be copied.
+ */
+export function formatTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns = Math.max(NARROWEST_COLUMNS, process.stdout.columns || 0),
+): string {
   const lines = [headings, ...rows];
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => (column === line.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
+  const sentence = lines.some((line) => line.at(-1)?.includes(' '));
+  const parts = partsOf(widths, columns, sentence);
+  return lines.map((line) => formatRow(line, widths, parts, columns)).join('\n');
+}
+
+/** Which columns stand in each line of a row: as many as fit. */
+function partsOf(widths: readonly number[], columns: number, sentence: boolean): number[][] {
+  const parts: number[][] = [];
+  let left = 0;
+  for (const [column, width] of widths.entries()) {
+    const isSentence = sentence && column === widths.length - 1;
+    const needed = isSentence ? Math.min(width, NARROWEST_SENTENCE) : width;
+    const part = parts.at(-1);
+    if (part !== undefined && needed + GAP.length <= left) {
+      part.push(column);
+      left -= width + GAP.length;
+    } else {
+      left = columns - width - (part === undefined ? 0 : GAP.length);
+      parts.push([column]);
+    }
+  }
+  return parts;
+}
+
+function formatRow(
+  cells: readonly string[],
+  widths: readonly number[],
+  parts: readonly (readonly number[])[],
+  columns: number,
+): string {
+  return parts
+    .map((part, index) => {
+      const last = part.at(-1);
+      const padded = part.map((column) => {
+        const cell = cells[column] ?? '';
+        return column === last ? cell : cell.padEnd(widths[column] ?? 0) + GAP;
+      });
+      const before = (index === 0 ? '' : GAP) + padded.slice(0, -1).join('');
+      const text = padded.at(-1) ?? '';
+      const broken = last === widths.length - 1 ? brokenAtSpaces(text, columns - before.length) : [text];
+      return broken
+        .map((line, number) => `${number === 0 ? before : ' '.repeat(before.length)}${line}`.trimEnd())
+        .join('\n');
+    })
     .join('\n');
+}
+
+/** Lines of at most `columns`, unless a word is longer. */
+function brokenAtSpaces(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= columns) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }

@@ -88,7 +88,7 @@ describe('a policy over two management clusters, with one control plane of three
 
     await workspace.json(['unpin', oldest?.id ?? '']);
     const planned = await workspace.run(['prune', 'nightly', '--dry-run']);
-    expect(planned.stdout).toMatch(new RegExp(`${oldest?.id ?? ''} +delete +no rule keeps it`));
+    expect(planned.stdout).toMatch(new RegExp(`${oldest?.id ?? ''} \\s+delete\\s+no\\s+rule\\s+keeps\\s+it`));
     expect(await listPoints()).toHaveLength(5);
     await workspace.json(['prune', 'nightly']);
     expect(await listPoints()).toHaveLength(4);

@@ -73,7 +73,7 @@ describe('a recovery point of a hosted control plane', () => {
     const verified = await workspace.run(['verify', `${CONTROL_PLANE}/${manifest.id}`, '--live']);
     expect(verified).toMatchObject({ exitCode: 0 });
     const status = await workspace.run(['status']);
-    expect(status.stdout).toMatch(new RegExp(`${CONTROL_PLANE} +yes .* ${manifest.id}`));
+    expect(status.stdout).toMatch(new RegExp(`${CONTROL_PLANE} +yes .*\\s${manifest.id}`, 's'));
 
     const exported = await workspace.run(['export', manifest.id, '--to', 'snapshot.db']);
     expect(exported).toMatchObject({ exitCode: 0 });

@@ -1,7 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LifeboatError } from '../../lambdas/domain/errors.ts';
 import { attachBed, DEFAULT_INSTANCE, downBed, upBed, type Bed, type ClusterCount } from './bed.ts';
-import { hostedClusterOptions, upHostedCluster, type HostedClusterChoice } from './hypershift/hosted-cluster-option.ts';
+import {
+  describeHostedClusters,
+  hostedClusterOptions,
+  upHostedCluster,
+  type HostedClusterChoice,
+} from './hypershift/hosted-cluster-option.ts';
 import { createReport } from './progress.ts';
 
 const print = (line: string): void => {
@@ -50,6 +55,7 @@ async function down({ instance }: InstanceOptions): Promise<void> {
 async function status({ instance }: InstanceOptions): Promise<void> {
   const bed = await attachBed(instance);
   for (const line of describeBed(bed)) print(line);
+  for (const line of (await Promise.all(bed.clusters.map(describeHostedClusters))).flat()) print(line);
   const faults = (await Promise.all(bed.clusters.map((cluster) => cluster.findFaults()))).flat();
   if (!(await bed.s3.isRunning())) faults.push('S3 does not run');
   for (const fault of faults) print(`  FAULT: ${fault}`);

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import { TestbedError } from '../errors.ts';
 import type { EtcdVersion } from '../etcd.ts';
+import { BUSYBOX_IMAGE } from '../images.ts';
 import type { ManagementCluster } from '../management-cluster.ts';
 import type { Report } from '../progress.ts';
 import { createHostedCluster, HostedCluster } from './hosted-cluster.ts';
@@ -56,7 +58,28 @@ export async function upHostedCluster(
   }
   await hosted.waitUntilReady();
   report(`${label}: ready`);
-  const path = join(cluster.stateDirectory, `${hosted.controlPlaneNamespace}.kubeconfig`);
-  await writeFile(path, await hosted.kubeconfig(), { mode: 0o600 });
-  return [`  ${label}: export KUBECONFIG=${path}`];
+  return [await describeHostedCluster(hosted)];
+}
+
+/** How to reach every hosted cluster of a management cluster, and what restores of them need in `lifeboat.yaml`. */
+export async function describeHostedClusters(cluster: ManagementCluster): Promise<string[]> {
+  const hosted = await HostedCluster.allOn(cluster);
+  const lines = await Promise.all(hosted.map(describeHostedCluster));
+  return lines.length === 0
+    ? []
+    : [...lines, `  for restores, in lifeboat.yaml: restore: { helperImage: ${BUSYBOX_IMAGE} }`];
+}
+
+/** Writes its kubeconfig, which may not be there yet. */
+async function describeHostedCluster(hosted: HostedCluster): Promise<string> {
+  const { cluster, namespace, name, controlPlaneNamespace } = hosted;
+  const label = `  ${cluster.name}/${namespace}/${name}`;
+  const path = join(cluster.stateDirectory, `${controlPlaneNamespace}.kubeconfig`);
+  try {
+    await writeFile(path, await hosted.kubeconfig(), { mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof TestbedError)) throw error;
+    return `${label}: ${error.message}`;
+  }
+  return `${label}: export KUBECONFIG=${path}`;
 }

@@ -62,6 +62,14 @@ export class HostedCluster {
     this.controlPlaneNamespace = controlPlaneNamespace(namespace, name);
   }
 
+  /** Those of a management cluster; none where the twin is not installed or nobody answers. */
+  static async allOn(cluster: ManagementCluster): Promise<HostedCluster[]> {
+    const found = await withApi(cluster.kubeconfig, async (api) =>
+      (await api.isReady()) ? await api.list(HOSTED_CLUSTER) : [],
+    );
+    return found.map(({ metadata: { namespace = '', name } }) => new HostedCluster(cluster, namespace, name));
+  }
+
   async exists(): Promise<boolean> {
     return this.#withApi(async (api) => (await api.get(HOSTED_CLUSTER, this.namespace, this.name)) !== undefined);
   }

@@ -58,7 +58,7 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
       },
     ],
   });
-  expect(text).toMatch(/^restore-1 .* not ended$/m);
-  expect(text).toMatch(/^restore-3 .* not begun$/m);
-  expect(text).toMatch(/^restore-4 .* at work: process 1 on here$/m);
+  expect(text).toMatch(/^restore-1 .*\s+not ended$/m);
+  expect(text).toMatch(/^restore-3 .*\s+not begun$/m);
+  expect(text).toMatch(/^restore-4 .*\s+at work: process 1 on here$/m);
 });
