@@ -16,16 +16,20 @@ import { show } from './commands/show.ts';
 import { stage, type StageOptions } from './commands/stage.ts';
 import { status } from './commands/status.ts';
 import { verify, type VerifyOptions } from './commands/verify.ts';
+import { ConfigurationError } from '../lambdas/domain/errors.ts';
 import type { Purpose } from '../lambdas/domain/purpose.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
 import { openPorts, type Ports } from './local/ports.ts';
 import { toolVersion } from './local/tool-version.ts';
-import { describeError, errorAsJson, EXIT, exitCodeFor } from './output/exit-codes.ts';
+import { describeError, errorDocument, EXIT, exitCodeFor, InterruptedError } from './output/exit-codes.ts';
 import { progressPrinter } from './output/progress.ts';
 
 interface GlobalOptions {
   readonly config?: string;
   readonly json: boolean;
+  readonly verbose: boolean;
+  /** The file that was read, for errors to name. */
+  readonly configurationFile?: string;
 }
 
 const BACKUP_HELP = `
@@ -40,27 +44,32 @@ with this as its first line:
 
 /** Runs one command line and sets the exit code; the result goes to standard output, progress and errors to standard error. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const program = buildProgram();
+  const json = argv.includes('--json');
+  const program = buildProgram(json);
   try {
     await program.parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has printed what is wrong, or the help that was asked for.
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrong;
+      if (error.exitCode !== 0 && json)
+        reportError(new ConfigurationError(error.message.replace(/^error: /, '')), { json });
       return;
     }
-    reportError(error, program.opts<GlobalOptions>().json);
+    reportError(error, { ...program.opts<GlobalOptions>(), json });
   }
 }
 
-function buildProgram(): Command {
+function buildProgram(json: boolean): Command {
   const program = new Command('lifeboat')
     .description('Backs up, restores and migrates hosted control planes of Kubernetes from outside.')
     .version(toolVersion())
     .option('--config <file>', 'configuration (default: lifeboat.yaml, from the working directory upward)')
     .option('--json', 'print the result as one JSON document', false)
+    .option('--verbose', 'also tell which configuration and which store are used', false)
     .showHelpAfterError('(--help shows what is possible)')
-    .exitOverride();
+    .exitOverride()
+    .configureOutput(json ? { writeErr: () => undefined } : {});
 
   program
     .command('discover')
@@ -188,6 +197,7 @@ function buildProgram(): Command {
     .argument('<management cluster>', 'its name in the configuration, which need not have it yet')
     .addOption(new Option('--for <purpose>', 'what it is for').choices(ENROLL_PURPOSES).default('backup'))
     .option('--namespace <name>', 'where its ServiceAccount lives', 'lifeboat')
+    .option('--only-in <namespace...>', 'Roles in these namespaces instead of one for the whole cluster')
     .option('--apply', 'make it, mint a token, and check that the API server goes by the rules', false)
     .option('--kubeconfig <file>', "an administrator's, for --apply (default: as configured)")
     .option('--to <file>', 'the new kubeconfig (default: <management cluster>-lifeboat-<purpose>.kubeconfig)')
@@ -217,10 +227,13 @@ async function run(
   afterwards = 'what was begun has been undone',
   purpose: Purpose = 'backup',
 ): Promise<void> {
-  const { config } = program.opts<GlobalOptions>();
+  const { config, verbose } = program.opts<GlobalOptions>();
   await runInterruptibly(program, afterwards, async (signal) => {
     const report = progressPrinter(stderr, () => performance.now());
-    const ports = await openPorts(loadConfiguration(config, process.cwd()), report, signal, purpose);
+    const loaded = loadConfiguration(config, process.cwd());
+    program.setOptionValue('configurationFile', loaded.file);
+    const ports = await openPorts(loaded, report, signal, purpose);
+    if (verbose) report({ kind: 'note', text: `${loaded.file} is used, with the store ${ports.store.location}` });
     try {
       return await command(ports);
     } finally {
@@ -237,15 +250,13 @@ async function runInterruptibly(
 ): Promise<void> {
   const interrupted = new AbortController();
   const interrupt = () => {
-    interrupted.abort(new InterruptedError());
+    interrupted.abort(new InterruptedError('interrupted'));
   };
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     printResult(await command(interrupted.signal), program.opts<GlobalOptions>().json);
   } catch (error) {
-    if (!interrupted.signal.aborted) throw error;
-    stderr.write(`error: interrupted; ${afterwards}\n`);
-    process.exitCode = EXIT.interrupted;
+    throw interrupted.signal.aborted ? new InterruptedError(`interrupted; ${afterwards}`) : error;
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
@@ -256,12 +267,11 @@ function printResult(result: CommandResult, json: boolean): void {
   process.exitCode = result.exitCode ?? EXIT.done;
 }
 
-class InterruptedError extends Error {
-  override readonly name = 'InterruptedError';
-}
-
-function reportError(error: unknown, json: boolean): void {
+/** Where everything that is no result goes; with `--json` as the last line there, which progress may precede. */
+function reportError(
+  error: unknown,
+  { json, configurationFile }: Pick<GlobalOptions, 'json' | 'configurationFile'>,
+): void {
   process.exitCode = exitCodeFor(error);
-  if (json) stdout.write(`${JSON.stringify(errorAsJson(error), undefined, 2)}\n`);
-  else stderr.write(`${describeError(error)}\n`);
+  stderr.write(`${json ? errorDocument(error, configurationFile) : describeError(error, configurationFile)}\n`);
 }

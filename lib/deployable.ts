@@ -1,5 +1,6 @@
 import { accessOf, type Configuration } from '../lambdas/domain/configuration.ts';
 import { deploymentSchema, type Deployment } from '../lambdas/domain/deployment.ts';
+import { enrolmentCommand } from '../lambdas/domain/enrolment-command.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
 import { PURPOSES } from '../lambdas/domain/purpose.ts';
 
@@ -41,7 +42,7 @@ function refuseFiles(managementClusters: Configuration['managementClusters']): v
       const { way } = accessOf(cluster, purpose);
       if (!('kubeconfig' in way)) continue;
       const secret = `lifeboat/management-clusters/${name}${purpose === 'backup' ? '' : `-${purpose}`}`;
-      const enrol = `lifeboat enroll ${name} --for ${purpose} --apply --secret ${secret}`;
+      const enrol = enrolmentCommand(name, purpose, ['--secret', secret]);
       throw new ConfigurationError(
         `for a ${purpose}, management cluster ${name} is reached by the file ${way.kubeconfig}, which functions do not have`,
         {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
+import { enrolmentCommand } from '../../lambdas/domain/enrolment-command.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import { describePermission } from '../../lambdas/kube/access-reviews.ts';
@@ -20,7 +21,7 @@ import { readAccess } from '../../lambdas/kube/management-cluster-access.ts';
 import { roleFor } from '../../lambdas/platforms/permissions.ts';
 import { loadConfiguration } from '../local/configuration-file.ts';
 import { configuredKubeconfigs, readKubeconfigFile } from '../local/kubeconfig-files.ts';
-import { assertAbsent, writePrivateFile } from '../local/private-file.ts';
+import { assertWritable, writePrivateFile } from '../local/private-file.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import type { CommandResult } from './result.ts';
 
@@ -33,6 +34,8 @@ const MOST_DAYS = 3650;
 export interface EnrollOptions {
   readonly for: (typeof ENROLL_PURPOSES)[number];
   readonly namespace: string;
+  /** The namespaces that it is confined to; the whole cluster when left out. */
+  readonly onlyIn?: readonly string[];
   readonly apply: boolean;
   /** The administrator's kubeconfig; the configured access to the management cluster when left out. */
   readonly kubeconfig?: string;
@@ -65,7 +68,7 @@ export async function enroll(
 
   const tokenSeconds = readDays(options.tokenDays) * SECONDS_A_DAY;
   const target = chooseTarget(managementCluster, enrolment.account, options);
-  if ('file' in target && !options.force) await assertAbsent(target.file);
+  if ('file' in target) await assertWritable(target.file, options.force);
   const access = await administratorAccess(managementCluster, options.kubeconfig, config);
   const { applied, minted } = await withApi(access, async (api) => ({
     applied: await applyEnrolment(api, enrolmentObjects(enrolment), { signal }),
@@ -79,13 +82,12 @@ export async function enroll(
     await storeKubeconfigSecret(target.secret, kubeconfig);
   }
   const source = 'file' in target ? target.file : `secret ${target.secret}`;
-  const missing = await withApi(parseKubeconfig(kubeconfig.reveal(), source), (api) =>
-    missingPermissions(
-      api,
-      enrolment.roles.flatMap(({ rules }) => rules),
-      { signal },
-    ),
-  );
+  const rules = enrolment.roles.flatMap((role) => role.rules);
+  const missing = await withApi(parseKubeconfig(kubeconfig.reveal(), source), async (api) => {
+    if (enrolment.onlyIn === undefined) return await missingPermissions(api, rules, { signal });
+    const missingIn = enrolment.onlyIn.map((place) => missingPermissions(api, rules, { signal, namespace: place }));
+    return (await Promise.all(missingIn)).flat();
+  });
   return enrolled({ managementCluster, enrolment, applied, minted, tokenSeconds, target, missing, options });
 }
 
@@ -96,15 +98,21 @@ function checkName(managementCluster: string): void {
   });
 }
 
-function planEnrolment({ for: wanted, namespace }: EnrollOptions): Enrolment {
-  // DNS-1123 label, as Kubernetes asks of namespaces.
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) {
-    throw new ConfigurationError(`"${namespace}" cannot name a namespace`, {
-      remedy: 'Use up to 63 lower-case letters, digits and "-".',
-    });
-  }
+function planEnrolment({ for: wanted, namespace, onlyIn }: EnrollOptions): Enrolment {
+  for (const name of [namespace, ...(onlyIn ?? [])]) checkNamespace(name);
   const purposes: readonly Purpose[] = wanted === 'all' ? PURPOSES : [wanted];
-  return { namespace, account: `lifeboat-${wanted}`, roles: purposes.map(roleFor) };
+  const roles = purposes.map(roleFor);
+  if (onlyIn === undefined) return { namespace, account: `lifeboat-${wanted}`, roles };
+  // An account of its own: that of the other form may have rights in all of the cluster already.
+  return { namespace, account: `lifeboat-${wanted}-namespaced`, roles, onlyIn: [...new Set(onlyIn)] };
+}
+
+function checkNamespace(name: string): void {
+  // DNS-1123 label, as Kubernetes asks of namespaces.
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) return;
+  throw new ConfigurationError(`"${name}" cannot name a namespace`, {
+    remedy: 'Use up to 63 lower-case letters, digits and "-".',
+  });
 }
 
 function readDays(text: string): number {
@@ -165,12 +173,13 @@ const OF_RESTORE =
 function printed(managementCluster: string, enrolment: Enrolment, { for: wanted }: EnrollOptions): CommandResult {
   const objects = enrolmentObjects(enrolment);
   const documents = objects.map((object) => {
-    const note = object.metadata.name === roleFor('restore').name && object.kind === 'ClusterRole';
+    const note = object.metadata.name === roleFor('restore').name && ['Role', 'ClusterRole'].includes(object.kind);
     return `${note ? `# For restore: ${OF_RESTORE}.\n` : ''}${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`;
   });
   const head = [
     `# The least that "${wanted}" needs on ${managementCluster}. Nothing was written.`,
-    `# Make it, and a kubeconfig: lifeboat enroll ${managementCluster} --for ${wanted} --apply`,
+    `# Make it, and a kubeconfig: ${enrolmentCommand(managementCluster, wanted, confinement(enrolment))}`,
+    ...describeReach(enrolment).map((line) => `# ${line}`),
   ];
   const notes = wanted === 'backup' ? [] : [OF_RESTORE];
   return {
@@ -195,16 +204,22 @@ function enrolled(result: Enrolled): CommandResult {
   const { namespace, account } = enrolment;
   const access = 'file' in target ? { kubeconfig: target.file } : { secret: target.secret };
   // Beside the access of backups, which goes on as it is.
-  const entry = options.for === 'restore' ? { restore: access } : access;
+  const reached = enrolment.onlyIn === undefined ? access : { ...access, namespaces: enrolment.onlyIn };
+  const entry = options.for === 'restore' ? { restore: access } : reached;
   const configuration = { managementClusters: { [managementCluster]: entry } };
   const endsAt = minted.endsAt.toISOString();
-  const again = [
-    `lifeboat enroll ${managementCluster} --for ${options.for} --namespace ${namespace} --apply`,
-    ...('file' in target ? [`--to ${target.file} --force`] : [`--secret ${target.secret}`]),
-    `--token-days ${options.tokenDays}`,
+  const again = enrolmentCommand(
+    managementCluster,
+    options.for,
+    [
+      ...['--namespace', namespace],
+      ...confinement(enrolment),
+      ...('file' in target ? ['--to', target.file, '--force'] : ['--secret', target.secret]),
+      ...['--token-days', options.tokenDays],
+    ],
     // The configured access is from now on that of the account, which may not do this.
-    `--kubeconfig ${options.kubeconfig ?? "<an administrator's>"}`,
-  ].join(' ');
+    options.kubeconfig,
+  );
   const shortened = minted.grantedSeconds < tokenSeconds;
   return {
     json: {
@@ -221,6 +236,7 @@ function enrolled(result: Enrolled): CommandResult {
       `token of ServiceAccount ${namespace}/${account}: ends ${endsAt}${shortened ? `, the API server granted ${describeSeconds(minted.grantedSeconds)} of ${options.tokenDays} days` : ''}`,
       ...(options.for === 'backup' ? [] : [`note: ${OF_RESTORE}`]),
       describeEffect(missing),
+      ...describeReach(enrolment),
       '',
       'In lifeboat.yaml:',
       ...stringify(configuration, { lineWidth: 0 })
@@ -232,6 +248,20 @@ function enrolled(result: Enrolled): CommandResult {
     ].join('\n'),
     exitCode: missing.length > 0 ? EXIT.failed : EXIT.done,
   };
+}
+
+function confinement({ onlyIn = [] }: Enrolment): string[] {
+  return onlyIn.flatMap((place) => ['--only-in', place]);
+}
+
+/** What an account that is confined can do and what not. */
+function describeReach({ onlyIn }: Enrolment): string[] {
+  if (onlyIn === undefined) return [];
+  return [
+    `It reaches nothing outside of ${onlyIn.join(', ')}. A control plane needs two namespaces there: its own, and that of its pods`,
+    '(for a HostedCluster <namespace>-<name>). discover, status and policies look into these namespaces only: "namespaces" in',
+    'lifeboat.yaml says so. A control plane that is made later needs this command again, with its namespaces.',
+  ];
 }
 
 function describeOutcome(outcome: AppliedObject['outcome']): string {

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { link, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { snapshotObject } from '../../lambdas/recovery-points/layout.ts';
@@ -8,6 +7,7 @@ import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { PhaseTimer } from '../../lambdas/domain/progress.ts';
 import type { ManifestDatastore } from '../../lambdas/domain/recovery-point.ts';
 import type { Ports } from '../local/ports.ts';
+import { assertWritable } from '../local/private-file.ts';
 import type { CommandResult } from './result.ts';
 
 export interface ExportOptions {
@@ -22,15 +22,16 @@ export async function exportSnapshot(ports: Ports, reference: string, options: E
   const { address, manifest } = await ports.findPoint(reference);
   const datastore = chooseDatastore(manifest.datastores, options.datastore);
   const target = resolve(options.to);
+  await assertWritable(target, options.force);
   // Written beside the target and moved there when whole, so that no half file ever has the name that was asked for.
   const partial = `${target}.partial-${process.pid}`;
   try {
-    const file = createWriteStream(partial, { flags: 'wx', mode: 0o600 });
+    await using file = await open(partial, 'wx', 0o600);
     await new PhaseTimer(ports.report, ports.now).run(
       'export',
       `${datastore.name} to ${target}`,
       () =>
-        unpack(ports.store, snapshotObject(address, datastore), file, {
+        unpack(ports.store, snapshotObject(address, datastore), file.createWriteStream(), {
           signal: ports.signal,
           onProgress: (doneBytes, totalBytes) => {
             ports.report({ kind: 'bytes', phase: 'export', doneBytes, totalBytes });

@@ -17,6 +17,7 @@ import { removeStagedKeys, stageSnapshot } from '../../lambdas/restores/staging.
 import type { CataloguedPoint } from '../../lambdas/store/catalogue.ts';
 import type { PresignedUrl } from '../../lambdas/store/object-store.ts';
 import type { Ports } from '../local/ports.ts';
+import { assertWritable } from '../local/private-file.ts';
 import { chooseDatastore } from './export.ts';
 import { chosenPoint, type PointChoice } from './point-choice.ts';
 import type { CommandResult } from './result.ts';
@@ -119,6 +120,7 @@ async function targetOf(options: StageOptions): Promise<Target | undefined> {
   const text = await readFile(hostedCluster, 'utf8').catch((cause: unknown) => {
     throw fileError(hostedCluster, 'read', cause);
   });
+  await assertWritable(resolve(to), false);
   return {
     hostedCluster: parseNewHostedCluster(text, { source: hostedCluster, formsOneCluster }),
     file: resolve(to),

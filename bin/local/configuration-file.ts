@@ -4,6 +4,7 @@ import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import type * as z from 'zod';
 import { configurationSchema, type Configuration } from '../../lambdas/domain/configuration.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import { ownerOf, refuseUntrusted } from './trusted-path.ts';
 
 const FILE_NAME = 'lifeboat.yaml';
 const EXAMPLE = `Create ${FILE_NAME}, e.g.:
@@ -15,16 +16,20 @@ const EXAMPLE = `Create ${FILE_NAME}, e.g.:
 export interface LoadedConfiguration {
   readonly file: string;
   readonly configuration: Configuration;
+  /** Whose files it may name, beside those of this user and root: its own owner's when it was given by name. */
+  readonly trustedOwners: readonly number[];
   /** Makes a path of the configuration absolute. */
   resolvePath(path: string): string;
 }
 
 /**
- * Reads and checks `lifeboat.yaml`: the one given, else the first found from the working directory upward.
+ * Reads and checks `lifeboat.yaml`: the one given, else the first found from the working directory upward. One that was found must be
+ * this user's or root's; whoever gives one trusts its owner. Nobody else may be able to write either.
  * ConfigurationError names file, line and column of everything that is wrong.
  */
 export function loadConfiguration(given: string | undefined, workingDirectory: string): LoadedConfiguration {
   const file = given === undefined ? findUpward(workingDirectory) : resolve(workingDirectory, given);
+  const trustedOwners = assertTrusted(file, given !== undefined);
   const lines = new LineCounter();
   const document = parseDocument(readText(file), { lineCounter: lines });
   const position = (offset: number) => {
@@ -46,7 +51,7 @@ export function loadConfiguration(given: string | undefined, workingDirectory: s
     });
   }
   const directory = dirname(file);
-  return { file, configuration: parsed.data, resolvePath: (path) => resolve(directory, path) };
+  return { file, configuration: parsed.data, trustedOwners, resolvePath: (path) => resolve(directory, path) };
 }
 
 function describeIssue(issue: z.core.$ZodIssue, document: Document, position: (offset: number) => string): string {
@@ -84,10 +89,25 @@ function findUpward(from: string): string {
   return findUpward(parent);
 }
 
+/** The owners beside this user and root who may say what stands in the file. */
+function assertTrusted(file: string, isGiven: boolean): readonly number[] {
+  return reading(file, () => {
+    const owners = isGiven ? [ownerOf(file)] : [];
+    const alternative = isGiven ? 'Or give another file.' : `Or name the file that is meant: --config ${file}.`;
+    refuseUntrusted(file, owners, alternative);
+    return owners;
+  });
+}
+
 function readText(file: string): string {
+  return reading(file, () => readFileSync(file, 'utf8'));
+}
+
+function reading<T>(file: string, read: () => T): T {
   try {
-    return readFileSync(file, 'utf8');
+    return read();
   } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
     const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
     throw new ConfigurationError(`${file} ${reason}`, { remedy: EXAMPLE, cause });
   }

@@ -5,11 +5,14 @@ import { Secret } from '../../lambdas/domain/secret.ts';
 import type { KubeconfigText } from '../../lambdas/kube/kubeconfigs.ts';
 import { managementClusterAccess, type ClusterAccesses } from '../../lambdas/kube/management-cluster-access.ts';
 import type { LoadedConfiguration } from './configuration-file.ts';
+import { ownerOf, refuseUntrusted } from './trusted-path.ts';
 
 /** The ways to management clusters that `lifeboat.yaml` names for a purpose: kubeconfig files, secrets that hold one, or EKS. */
 export function configuredKubeconfigs(loaded: LoadedConfiguration, purpose: Purpose): ClusterAccesses {
   const { managementClusters } = loaded.configuration;
   return {
+    purpose,
+    namespacesOf: (managementCluster) => managementClusters[managementCluster]?.namespaces,
     async read(managementCluster) {
       const entry = managementClusters[managementCluster];
       if (entry === undefined) {
@@ -19,17 +22,26 @@ export function configuredKubeconfigs(loaded: LoadedConfiguration, purpose: Purp
         });
       }
       return await managementClusterAccess(managementCluster, entry, purpose, (path, place) =>
-        readKubeconfigFile(loaded.resolvePath(path), `Correct ${place} in ${loaded.file}.`),
+        readKubeconfigFile(loaded.resolvePath(path), `Correct ${place} in ${loaded.file}.`, loaded.trustedOwners),
       );
     },
   };
 }
 
-/** The text of a kubeconfig file; ConfigurationError with the given remedy when it can't be read. */
-export async function readKubeconfigFile(source: string, remedy: string): Promise<KubeconfigText> {
+/**
+ * The text of a kubeconfig file; ConfigurationError with the given remedy when it can't be read, or when another than this user,
+ * root and `owners` could write it. Without `owners` it was given by name, and its own is trusted.
+ */
+export async function readKubeconfigFile(
+  source: string,
+  remedy: string,
+  owners?: readonly number[],
+): Promise<KubeconfigText> {
   try {
+    refuseUntrusted(source, owners ?? [ownerOf(source)], 'Or give another kubeconfig.');
     return { text: new Secret(await readFile(source, 'utf8')), source };
   } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     throw new ConfigurationError(`kubeconfig ${source} can't be read: ${code ?? 'unknown reason'}`, { remedy, cause });
   }

@@ -1,15 +1,34 @@
-import { access, link, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, link, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import type { Secret } from '../../lambdas/domain/secret.ts';
 
-/** ConfigurationError when there is a file of this name. */
-export async function assertAbsent(path: string): Promise<void> {
-  try {
-    await access(path);
-  } catch {
-    return;
+/**
+ * ConfigurationError when a file of this name cannot be made: its folder is not there or may not be written to, the name is a
+ * folder's, or, without `replace`, it exists. For before anything that takes long or cannot be undone.
+ */
+export async function assertWritable(path: string, replace: boolean): Promise<void> {
+  const folder = dirname(path);
+  const inFolder = await stat(folder).catch((cause: unknown) => {
+    throw new ConfigurationError(`${path} can't be written: there is no folder ${folder}`, {
+      remedy: `Make it (mkdir -p ${folder}), or give another file.`,
+      cause,
+    });
+  });
+  if (!inFolder.isDirectory()) {
+    throw new ConfigurationError(`${path} can't be written: ${folder} is no folder`, { remedy: 'Give another file.' });
   }
-  throw existsAlready(path);
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory() === true) {
+    throw new ConfigurationError(`${path} is a folder`, { remedy: 'Give the name of a file in it.' });
+  }
+  if (there !== undefined && !replace) throw existsAlready(path);
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw new ConfigurationError(`${path} can't be written: this user may not write to ${folder}`, {
+      remedy: 'Give a file in another folder.',
+      cause,
+    });
+  });
 }
 
 /** Writes a file that only its owner may read, whole or not at all; replaces one only with `replace`. */

@@ -20,27 +20,50 @@ const BY_KIND: Readonly<Record<ErrorKind, number>> = {
   invariant: EXIT.refused,
 };
 
+/** A signal ended the command; the message says what that means for what it had begun. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
+
 /** The exit code for something that was thrown. */
 export function exitCodeFor(error: unknown): number {
+  if (error instanceof InterruptedError) return EXIT.interrupted;
   return error instanceof LifeboatError ? BY_KIND[error.kind] : EXIT.defect;
 }
 
-/** An error as a person reads it: what, then what to do next. */
-export function describeError(error: unknown): string {
+/** An error as a person reads it: what, then what to do next, then the configuration that was in use. */
+export function describeError(error: unknown, configurationFile?: string): string {
+  return [what(error), ...(configurationFile === undefined ? [] : [`using: ${configurationFile}`])].join('\n');
+}
+
+function what(error: unknown): string {
   if (error instanceof LifeboatError) {
     return error.remedy === undefined ? `error: ${error.message}` : `error: ${error.message}\nnext:  ${error.remedy}`;
   }
+  if (error instanceof InterruptedError) return `error: ${error.message}`;
   // The text of an unexpected error could hold anything, a token included; its class and place are enough for a report.
   const { name, stack } = error instanceof Error ? error : new Error('thrown value');
   const frames = (stack ?? '').split('\n').filter((frame) => frame.startsWith('    at '));
   return [`error: unexpected ${name}: this is a defect in Lifeboat`, ...frames.slice(0, 8)].join('\n');
 }
 
-/** The same for `--json`. */
+/** An error among the facts of a result. */
 export function errorAsJson(error: unknown): { readonly error: object } {
   if (error instanceof LifeboatError) {
     const { name, kind, message, remedy } = error;
     return { error: { name, kind, message, remedy: remedy ?? null } };
   }
+  if (error instanceof InterruptedError) {
+    const { name, message } = error;
+    return { error: { name, kind: 'interrupted', message, remedy: null } };
+  }
   return { error: { name: 'Defect', kind: 'defect', message: describeError(error), remedy: null } };
+}
+
+/** What `--json` ends standard error with when a command fails: the error, what the shell is told, the configuration in use. */
+export function errorDocument(error: unknown, configurationFile?: string): string {
+  const { error: facts } = errorAsJson(error);
+  return JSON.stringify({
+    error: { ...facts, exitCode: exitCodeFor(error), configuration: configurationFile ?? null },
+  });
 }

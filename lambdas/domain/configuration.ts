@@ -32,9 +32,17 @@ const restoreAccess = {
     .optional()
     .describe('How restores reach it, with an account that may write; as everything else does when left out.'),
 };
+const besides = {
+  ...restoreAccess,
+  namespaces: z
+    .array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'use the name of a namespace'))
+    .min(1)
+    .optional()
+    .describe('Where to look for control planes, for an account that may not look everywhere. Default: everywhere.'),
+};
 const managementClusterSchema = z
-  .union([WAYS[0].extend(restoreAccess), WAYS[1].extend(restoreAccess), WAYS[2].extend(restoreAccess)], {
-    error: oneOfWays(', and beside it nothing but "restore", which is one of them too'),
+  .union([WAYS[0].extend(besides), WAYS[1].extend(besides), WAYS[2].extend(besides)], {
+    error: oneOfWays(', and beside it nothing but "namespaces" and "restore", which is one of them too'),
   })
   .describe('How the management cluster is reached.');
 export type ManagementCluster = z.infer<typeof managementClusterSchema>;

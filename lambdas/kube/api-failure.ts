@@ -1,5 +1,5 @@
 import { ClusterUnreachableError, KubeconfigError, PermissionError, type LifeboatError } from '../domain/errors.ts';
-import type { ClusterAccess, ClusterCredentials } from './cluster-access.ts';
+import type { ClusterAccess } from './cluster-access.ts';
 import { describeConnectionFailure, readTlsFailure } from './connection-failure.ts';
 
 /** The API server does not know the credentials (401); they may have been changed since the kubeconfig was read. */
@@ -23,13 +23,13 @@ export function describeCall({ verbs, resource, namespace, name }: ApiCall): str
   return `${verbs.join(' and ')} ${object}${namespace === undefined ? '' : ` in namespace "${namespace}"`}`;
 }
 
-function missingRule({ verbs, group, resource, namespace, name }: ApiCall): string {
+function missingRule({ verbs, group, resource, namespace, name }: ApiCall, { enrolment }: ClusterAccess): string {
   const list = (words: readonly string[]): string => `[${words.map((word) => `"${word}"`).join(', ')}]`;
   if (resource.startsWith('/'))
     return `Add this rule to its ClusterRole: {nonResourceURLs: ${list([resource])}, verbs: ${list(verbs)}}.`;
   const names = name === undefined ? '' : `, resourceNames: ${list([name])}`;
   const rule = `{apiGroups: ${list([group])}, resources: ${list([resource])}${names}, verbs: ${list(verbs)}}`;
-  return `Add this rule to ${namespace === undefined ? 'its ClusterRole' : `its Role in namespace "${namespace}"`}: ${rule}; "lifeboat enroll" gives all that a purpose needs.`;
+  return `Add this rule to ${namespace === undefined ? 'its ClusterRole' : `its Role in namespace "${namespace}"`}: ${rule}; all that it needs is given by: ${enrolment ?? 'lifeboat enroll'}`;
 }
 
 /**
@@ -41,11 +41,11 @@ export function errorForStatus(status: number, call: ApiCall, access: ClusterAcc
   if (status === 401) {
     return new CredentialsRefusedError(
       `could not ${what}: the API server did not accept the credentials in ${access.source}`,
-      { remedy: remedyForRefusal(access.credentials) },
+      { remedy: remedyForRefusal(access) },
     );
   }
   if (status === 403) {
-    return new PermissionError(`the user in ${access.source} may not ${what}`, { remedy: missingRule(call) });
+    return new PermissionError(`the user in ${access.source} may not ${what}`, { remedy: missingRule(call, access) });
   }
   if (status === 408 || status === 409 || status === 429 || status >= 500) {
     const why = TRANSIENT[status] ?? `the API server answered ${status}`;
@@ -61,10 +61,10 @@ const TRANSIENT: Readonly<Record<number, string>> = {
   429: 'the API server is throttling (429)',
 };
 
-function remedyForRefusal(credentials: ClusterCredentials): string {
+function remedyForRefusal({ credentials, enrolment }: ClusterAccess): string {
   switch (credentials.kind) {
     case 'token':
-      return 'The token has expired or was revoked: put a new one into the kubeconfig.';
+      return `The token has expired or was revoked: put a new one into the kubeconfig${enrolment === undefined ? '.' : `, e.g. one of: ${enrolment}`}`;
     case 'certificate':
       return 'The client certificate is not signed by the CA for clients of this cluster: issue a new one.';
     case 'eks':

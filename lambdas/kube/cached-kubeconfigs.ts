@@ -9,6 +9,8 @@ type Read = ReturnType<ClusterAccesses['read']>;
 export function cachedKubeconfigs(accesses: ClusterAccesses, clock: () => Date): ClusterAccesses {
   const known = new Map<string, { readonly reading: Read; readonly readAt: number }>();
   return {
+    purpose: accesses.purpose,
+    namespacesOf: (managementCluster) => accesses.namespacesOf?.(managementCluster),
     read(managementCluster) {
       const now = clock().getTime();
       const entry = known.get(managementCluster);

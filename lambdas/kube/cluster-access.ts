@@ -34,6 +34,8 @@ export interface ClusterAccess {
   readonly credentials: ClusterCredentials;
   /** Where the kubeconfig was read, for messages. */
   readonly source: string;
+  /** The line that gives its account the rights that it needs, and a new token; where it is known what for it is used. */
+  readonly enrolment?: string;
 }
 
 /** Options for `tls.connect` and everything built on it. */

@@ -10,6 +10,8 @@ import { readRenewableAccess, withRenewal } from './renewable-access.ts';
 export interface Cluster {
   readonly name: string;
   readonly api: KubeApi;
+  /** Where its account may look for control planes; everywhere when undefined. */
+  readonly namespaces?: readonly string[] | undefined;
   /** null when the credentials do not say. */
   readonly credentialsEndAt: Date | null;
   openTunnel(target: PodTarget, options?: TunnelOptions): Promise<Duplex>;
@@ -29,6 +31,7 @@ export async function connectCluster(accesses: ClusterAccesses, name: string): P
   return {
     name,
     api,
+    namespaces: accesses.namespacesOf?.(name),
     get credentialsEndAt() {
       return credentialsEndAt(access.current);
     },

@@ -7,7 +7,7 @@ export interface PolicyRule {
   readonly verbs: readonly string[];
 }
 
-/** A ClusterRole of ours, by what it is for. */
+/** A Role or ClusterRole of ours, by what it is for. */
 export interface EnrolmentRole {
   readonly name: string;
   readonly rules: readonly PolicyRule[];
@@ -19,6 +19,8 @@ export interface Enrolment {
   /** Name of the ServiceAccount. */
   readonly account: string;
   readonly roles: readonly EnrolmentRole[];
+  /** Where it may do that, and nowhere else; everywhere when left out. */
+  readonly onlyIn?: readonly string[];
 }
 
 /** What every object of an enrolment carries; one of the same name without it is somebody else's. */
@@ -31,7 +33,7 @@ const RBAC_GROUP = 'rbac.authorization.k8s.io';
  * The objects of an enrolment, in the order in which they are made. Names of bindings carry namespace and account: an
  * enrolment from another namespace must not take this one's rights away.
  */
-export function enrolmentObjects({ namespace, account, roles }: Enrolment): KubernetesObject[] {
+export function enrolmentObjects({ namespace, account, roles, onlyIn }: Enrolment): KubernetesObject[] {
   const labels = OUR_LABEL;
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
@@ -42,17 +44,25 @@ export function enrolmentObjects({ namespace, account, roles }: Enrolment): Kube
       // It is used from outside; no pod has a use for its token.
       automountServiceAccountToken: false,
     },
-    ...roles.map(({ name, rules }) => ({
-      apiVersion: RBAC_API,
-      kind: 'ClusterRole',
-      metadata: { name, labels },
-      rules,
-    })),
+    ...(onlyIn?.flatMap((place) => grants('Role', { namespace, account, roles }, place)) ??
+      grants('ClusterRole', { namespace, account, roles })),
+  ];
+}
+
+/** Roles and their bindings, in a namespace or in all of the cluster. */
+function grants(
+  kind: 'Role' | 'ClusterRole',
+  { namespace, account, roles }: Enrolment,
+  place?: string,
+): KubernetesObject[] {
+  const metadata = { labels: OUR_LABEL, ...(place !== undefined && { namespace: place }) };
+  return [
+    ...roles.map(({ name, rules }) => ({ apiVersion: RBAC_API, kind, metadata: { name, ...metadata }, rules })),
     ...roles.map(({ name }) => ({
       apiVersion: RBAC_API,
-      kind: 'ClusterRoleBinding',
-      metadata: { name: `${name}:${namespace}:${account}`, labels },
-      roleRef: { apiGroup: RBAC_GROUP, kind: 'ClusterRole', name },
+      kind: `${kind}Binding`,
+      metadata: { name: `${name}:${namespace}:${account}`, ...metadata },
+      roleRef: { apiGroup: RBAC_GROUP, kind, name },
       subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
     })),
   ];

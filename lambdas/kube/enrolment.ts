@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { ConflictError, PermissionError } from '../domain/errors.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { Secret } from '../domain/secret.ts';
-import { deniedPermissions } from './access-reviews.ts';
+import { deniedPermissions, type ReviewOptions } from './access-reviews.ts';
 import { CredentialsRefusedError } from './api-failure.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { OUR_LABEL, permissionsOf, type Permission, type PolicyRule } from './enrolment-objects.ts';
@@ -151,14 +151,14 @@ export function tokenKubeconfig(access: ClusterAccess, cluster: string, user: st
   return new Secret(stringify(kubeconfig, { lineWidth: 0 }));
 }
 
-export interface EffectOptions extends CallOptions {
+export interface EffectOptions extends ReviewOptions {
   /** API servers learn of a new role from each other with a delay. */
   readonly timeoutMilliseconds?: number;
   readonly intervalMilliseconds?: number;
 }
 
 /**
- * Asks the API server, as the account itself, whether it goes by the rules in every namespace, until it does or the time is
+ * Asks the API server, as the account itself, whether it goes by the rules in the namespace, or in every one, until it does or the time is
  * up; gives what it still refuses. PermissionError when the account may not even ask.
  */
 export async function missingPermissions(

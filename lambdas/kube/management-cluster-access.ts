@@ -16,6 +16,10 @@ export type FoundAccess = KubeconfigText | ClusterAccess;
 /** Gives the way to a management cluster. */
 export interface ClusterAccesses {
   read(managementCluster: string): Promise<FoundAccess>;
+  /** What the accounts are for. */
+  readonly purpose?: Purpose | undefined;
+  /** Where the account of a management cluster may look for control planes; everywhere when undefined. */
+  namespacesOf?(managementCluster: string): readonly string[] | undefined;
   /** Makes the next `read` go to the source, where something between remembers what was read. */
   forget?(managementCluster: string): void;
 }

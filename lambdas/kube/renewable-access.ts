@@ -1,3 +1,4 @@
+import { enrolmentCommand } from '../domain/enrolment-command.ts';
 import { CredentialsRefusedError } from './api-failure.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { checkedAccess, type ClusterAccesses, type FoundAccess } from './management-cluster-access.ts';
@@ -18,7 +19,11 @@ export async function readRenewableAccess(
   managementCluster: string,
 ): Promise<RenewableAccess> {
   let found = await accesses.read(managementCluster);
-  let current = checkedAccess(found);
+  const enrolled = (access: ClusterAccess): ClusterAccess =>
+    accesses.purpose === undefined
+      ? access
+      : { ...access, enrolment: enrolmentCommand(managementCluster, accesses.purpose) };
+  let current = enrolled(checkedAccess(found));
   let renewing: Promise<ClusterAccess | undefined> | undefined;
   let readInVain = false;
 
@@ -29,7 +34,7 @@ export async function readRenewableAccess(
       readInVain = true;
       return undefined;
     }
-    current = checkedAccess(again);
+    current = enrolled(checkedAccess(again));
     found = again;
     return current;
   }

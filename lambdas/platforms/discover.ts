@@ -44,10 +44,10 @@ export async function discoverAll(managementClusters: readonly string[], connect
   return { controlPlanes: found.flat(), failures };
 }
 
-async function discoverOne(managementCluster: string, { api }: Cluster): Promise<Discovered[]> {
+async function discoverOne(managementCluster: string, { api, namespaces }: Cluster): Promise<Discovered[]> {
   const found = await Promise.all(
     Object.values(platforms).map(async (platform) =>
-      (await platform.discover(api)).map(({ namespace, name, ...facts }) => ({
+      (await platform.discover(api, namespaces)).map(({ namespace, name, ...facts }) => ({
         controlPlane: `${managementCluster}/${namespace}/${name}`,
         platform: platform.name,
         ...facts,

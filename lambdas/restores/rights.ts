@@ -1,4 +1,5 @@
 import type { ControlPlaneName } from '../domain/control-plane.ts';
+import { enrolmentCommand } from '../domain/enrolment-command.ts';
 import { deniedPermissions, describePermission } from '../kube/access-reviews.ts';
 import { permissionsOf } from '../kube/enrolment-objects.ts';
 import type { CallOptions, KubeApi } from '../kube/kube-api.ts';
@@ -21,7 +22,7 @@ export async function warningsOfRights(
     denied = await deniedPermissions(api, denied, { ...options, namespace });
   }
   if (denied.length === 0) return [];
-  const enrol = `lifeboat enroll ${name.managementCluster} --for restore --apply`;
+  const enrol = enrolmentCommand(name.managementCluster, 'restore');
   return [
     `this account may not ${denied.map(describePermission).join(', ')}, unless for objects of certain names: without them the restore fails half way and is taken back; "${enrol}" makes one that may`,
   ];

@@ -6,6 +6,8 @@ import { managementClusterAccess, type ClusterAccesses } from '../kube/managemen
 /** The ways to the management clusters of a deployed configuration for a purpose: secrets and EKS, for there are no files. */
 export function deployedAccesses({ managementClusters }: Configuration, purpose: Purpose): ClusterAccesses {
   return {
+    purpose,
+    namespacesOf: (managementCluster) => managementClusters[managementCluster]?.namespaces,
     async read(managementCluster) {
       const entry = managementClusters[managementCluster];
       if (entry === undefined) {

@@ -39,7 +39,7 @@ afterAll(async () => {
 afterEach(async () => {
   const ours = ['--selector', 'app.kubernetes.io/managed-by=lifeboat', '--ignore-not-found'];
   await server.kubectl(['delete', 'clusterroles,clusterrolebindings', ...ours]);
-  await server.kubectl(['delete', 'serviceaccounts', '--all-namespaces', ...ours]);
+  await server.kubectl(['delete', 'serviceaccounts,roles,rolebindings', '--all-namespaces', ...ours]);
 });
 
 const file = (name: string): string => join(workspace.directory, name);
@@ -56,7 +56,7 @@ async function tokenIn(name: string): Promise<string> {
 }
 
 /** All that the kubeconfig's user may do in a namespace that knows nothing of it, as the API server says. */
-async function grantedTo(name: string): Promise<Set<string>> {
+async function grantedTo(name: string, namespace = 'default'): Promise<Set<string>> {
   const api = new KubeApi(parseKubeconfig(await readFile(file(name), 'utf8'), name));
   const rule = z.object({ apiGroups: z.array(z.string()), resources: z.array(z.string()), verbs: z.array(z.string()) });
   try {
@@ -65,7 +65,7 @@ async function grantedTo(name: string): Promise<Set<string>> {
       {
         apiVersion: 'authorization.k8s.io/v1',
         kind: 'SelfSubjectRulesReview',
-        spec: { namespace: 'default' },
+        spec: { namespace },
       },
       z.looseObject({ status: z.looseObject({ resourceRules: z.array(rule) }) }),
     );
@@ -159,6 +159,32 @@ describe('enroll --apply', () => {
     await server.kubectl(['patch', 'clusterrole', 'lifeboat-backup', '-p', JSON.stringify({ rules: more })]);
     expect(await apply()).toEqual(unchanged.with(2, 'ClusterRole changed'));
     expect(await grantedTo('twice.kubeconfig')).not.toContain('* */*');
+  });
+
+  it('with --only-in grants everything in these namespaces, and nothing in any other', async () => {
+    const places = ['confined', 'confined-prod'];
+    for (const place of places) await server.kubectl(['create', 'namespace', place]);
+    const only = places.flatMap((place) => ['--only-in', place]);
+    // An enrolment for the whole cluster that was there before gives the confined account nothing.
+    await enroll('--for', 'all', '--apply', '--to', 'wide.kubeconfig');
+    await tokenIn('wide.kubeconfig');
+    const { exitCode, stdout } = await enroll('--for', 'all', '--apply', ...only, '--to', 'confined.kubeconfig');
+    await tokenIn('confined.kubeconfig');
+    expect(stdout).toContain('permissions: the API server goes by every rule');
+    expect(stdout).toContain(`namespaces:\n        - ${places.join('\n        - ')}`);
+    expect(stdout).toContain('It reaches nothing outside of confined, confined-prod.');
+    expect(exitCode).toBe(0);
+    const rules = namesOf(permissionsOf([...rulesFor('backup'), ...rulesFor('restore')]));
+    for (const place of places) {
+      expect(await grantedTo('confined.kubeconfig', place)).toEqual(new Set([...rules, ...EVERYBODY]));
+    }
+    expect(await grantedTo('confined.kubeconfig')).toEqual(new Set(EVERYBODY));
+  });
+
+  it('with --only-in says which namespace is not there', async () => {
+    const { exitCode, stderr } = await enroll('--apply', '--only-in', 'nowhere', '--to', 'nowhere.kubeconfig');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('in namespace "nowhere"');
   });
 
   it('says when the token ends, and how to get another', async () => {

@@ -36,7 +36,7 @@ describe('a configuration', () => {
         `for a ${purpose}, management cluster mgmt-a is reached by the file ./mgmt-a.kubeconfig`,
       );
       expect(remedy).toContain(
-        `lifeboat enroll mgmt-a --for ${purpose} --apply --secret lifeboat/management-clusters/${secret}"`,
+        `lifeboat enroll mgmt-a --for ${purpose} --apply --secret lifeboat/management-clusters/${secret} --kubeconfig <admin kubeconfig>"`,
       );
     },
   );

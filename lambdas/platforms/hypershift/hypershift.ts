@@ -23,9 +23,16 @@ export const hypershift: Platform = {
 
   namespacesOf: (name) => [name.namespace, controlPlaneNamespace(name)],
 
-  async discover(api) {
+  async discover(api, namespaces) {
     if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return [];
-    const objects = await api.list(HYPERSHIFT_API, 'HostedCluster');
+    const objects =
+      namespaces === undefined
+        ? await api.list(HYPERSHIFT_API, 'HostedCluster')
+        : (
+            await Promise.all(
+              namespaces.map((place) => api.list(HYPERSHIFT_API, 'HostedCluster', { namespace: place })),
+            )
+          ).flat();
     return objects.map((object) => {
       const hostedCluster = parseHostedCluster(object);
       const { namespace, name, uid, labels = {} } = hostedCluster.metadata;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { describeError, errorAsJson, exitCodeFor } from '../../../bin/output/exit-codes.ts';
+import { describeError, errorDocument, exitCodeFor, InterruptedError } from '../../../bin/output/exit-codes.ts';
 import { formatBytes } from '../../../lambdas/domain/format-bytes.ts';
 import { formatAge, formatDuration, formatTable } from '../../../bin/output/format.ts';
 import { progressPrinter } from '../../../bin/output/progress.ts';
@@ -42,6 +42,30 @@ describe('figures for people', () => {
       ),
     ).toBe('ID   SIZE\na    1\nabc  10');
   });
+
+  it('rows that are wider than a terminal in several lines, names whole and sentences broken', () => {
+    const name = 'management-cluster-in-frankfurt/clusters-of-the-payments-team/production-eu';
+    const id = '20260101T000000Z-aaaa';
+    const text = formatTable(
+      ['CONTROL PLANE', 'POINT', 'DONE', 'REASONS'],
+      [[name, id, 'deleted', `${'kept by no rule of the policy, '.repeat(4)}and older than all`]],
+      80,
+    );
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(text.split('\n').slice(0, 4)).toEqual([
+      'CONTROL PLANE',
+      '  POINT                  DONE     REASONS',
+      name,
+      `  ${id}  deleted  kept by no rule of the policy, kept by no rule`,
+    ]);
+    expect(text.split('\n').at(-1)).toMatch(/^ {34}all$/);
+  });
+
+  it('rows as wide as the terminal allows in one line', () => {
+    const rows = [['a'.repeat(60), 'b'.repeat(60)]];
+    expect(formatTable(['A', 'B'], rows, 122).split('\n')).toHaveLength(2);
+    expect(formatTable(['A', 'B'], rows, 121).split('\n')).toHaveLength(4);
+  });
 });
 
 describe('an error on the command line', () => {
@@ -55,15 +79,38 @@ describe('an error on the command line', () => {
   it('says what is wrong and what to do next', () => {
     const error = new ConfigurationError('no store', { remedy: 'Give one.' });
     expect(describeError(error)).toBe('error: no store\nnext:  Give one.');
-    expect(errorAsJson(error)).toEqual({
-      error: { name: 'ConfigurationError', kind: 'validation', message: 'no store', remedy: 'Give one.' },
+    expect(JSON.parse(errorDocument(error))).toEqual({
+      error: {
+        name: 'ConfigurationError',
+        kind: 'validation',
+        message: 'no store',
+        remedy: 'Give one.',
+        exitCode: 2,
+        configuration: null,
+      },
     });
+  });
+
+  it('names the configuration in use', () => {
+    const error = new ConfigurationError('no store', { remedy: 'Give one.' });
+    expect(describeError(error, '/etc/lifeboat.yaml')).toBe(
+      'error: no store\nnext:  Give one.\nusing: /etc/lifeboat.yaml',
+    );
+    expect(JSON.parse(errorDocument(error, '/etc/lifeboat.yaml'))).toMatchObject({
+      error: { configuration: '/etc/lifeboat.yaml' },
+    });
+  });
+
+  it('is one line for programs, also when a signal ended the command', () => {
+    const text = errorDocument(new InterruptedError('interrupted; nothing was begun'));
+    expect(text).not.toContain('\n');
+    expect(JSON.parse(text)).toMatchObject({ error: { name: 'InterruptedError', kind: 'interrupted', exitCode: 130 } });
   });
 
   it('keeps the text of an unexpected error to itself, which may hold a secret', () => {
     const error = new TypeError('bad header: Bearer hunter2');
     expect(describeError(error)).not.toContain('hunter2');
-    expect(JSON.stringify(errorAsJson(error))).not.toContain('hunter2');
+    expect(errorDocument(error)).not.toContain('hunter2');
     expect(describeError(error)).toContain('TypeError');
   });
 });
