@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { backup } from './commands/backup.ts';
 import { discover } from './commands/discover.ts';
 import { enroll, ENROLL_PURPOSES, type EnrollOptions } from './commands/enroll.ts';
+import { dismiss } from './commands/dismiss.ts';
 import { exportSnapshot, type ExportOptions } from './commands/export.ts';
 import { list } from './commands/list.ts';
 import { operation, operations } from './commands/operations.ts';
@@ -191,6 +192,11 @@ function buildProgram(json: boolean): Command {
     .command('status')
     .description('show the age of the newest verified recovery point of every control plane')
     .action(() => run(program, status));
+  program
+    .command('dismiss')
+    .description('no longer tell of control planes that are gone on purpose as missing; their recovery points stay')
+    .argument('<name...>', '<management cluster>/<namespace>/<name>, or a management cluster and all that was on it')
+    .action((names: string[]) => run(program, (ports) => dismiss(ports, names)));
   program
     .command('enroll')
     .description('print the least RBAC on a management cluster, or make it with a kubeconfig to use')

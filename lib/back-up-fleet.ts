@@ -14,11 +14,11 @@ const { points, manifests, proofs, pins, operations, restores, locks, policies }
 /** The steps of the machine, by the names of their functions, with no more rights than each needs. */
 const STEPS = {
   'plan-run': {
-    description: 'Lists the control planes that a policy selects',
+    description: 'Lists the control planes that a policy selects, and those that it no longer finds',
     timeoutSeconds: 900,
     memoryMegabytes: 1024,
     kubeconfigs: 'backup',
-    store: { read: [operations], write: [operations] },
+    store: { read: [manifests, proofs, operations, policies], write: [operations] },
   },
   'read-page': { description: 'Gives one page of the plan of a run', ...SMALL, store: { read: [operations] } },
   'lock-control-plane': {

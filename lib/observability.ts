@@ -25,7 +25,9 @@ type MetricKey = keyof typeof METRICS;
 /** What each count means to whoever is woken; the age itself has no alarm, for `beyondObjective` judges it. */
 const MEANINGS: Readonly<Record<Exclude<MetricKey, 'oldestVerifiedAge'>, string>> = {
   beyondObjective: 'has control planes without a verified recovery point as new as its objective demands',
-  failing: 'failed when it was last run, or its schedule is missing or disabled',
+  missing:
+    'no longer finds control planes that it has backed up, or a management cluster no longer serves their platform; dismiss what is gone on purpose with "lifeboat dismiss"',
+  failing: 'failed or selected nothing when it was last run, or its schedule is missing or disabled',
   credentialsNearExpiry: 'uses credentials of management clusters that end within 14 days',
   outlivedLocks: 'has control planes that are still locked by an operation which is dead',
 };

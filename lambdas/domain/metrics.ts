@@ -12,7 +12,9 @@ export const METRICS = {
   oldestVerifiedAge: { name: 'OldestVerifiedAgeSeconds', unit: 'Seconds' },
   /** Control planes whose newest verified point is older than the policy's objective, or that have none. */
   beyondObjective: { name: 'ControlPlanesBeyondObjective', unit: 'Count' },
-  /** 1 when the newest run of the policy did not succeed, or its schedule is missing or disabled. */
+  /** Control planes that it backed up before and no longer finds, and platforms that a management cluster no longer serves. */
+  missing: { name: 'ControlPlanesMissing', unit: 'Count' },
+  /** 1 when the newest run of the policy did not succeed or selected nothing, or its schedule is missing or disabled. */
   failing: { name: 'PolicyFailing', unit: 'Count' },
   /** Management clusters of the policy whose credentials end within 14 days. */
   credentialsNearExpiry: { name: 'CredentialsNearExpiry', unit: 'Count' },
@@ -28,6 +30,7 @@ export function metricsOf(status: PolicyStatus): MetricValues {
   return {
     oldestVerifiedAge: status.oldestVerifiedAgeSeconds,
     beyondObjective: status.beyondObjective.length,
+    missing: status.missing.length + status.unserved.length,
     failing: status.failing ? 1 : 0,
     credentialsNearExpiry: status.credentialsNearExpiry.length,
     outlivedLocks: status.outlivedLocks.length,

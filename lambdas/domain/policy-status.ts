@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { describeMissing, missingSchema, servedSchema, type Missing, type Served } from './missing.ts';
 import { lastRunSchema } from './policy-run.ts';
 import { CLOCK_TOLERANCE_MILLISECONDS } from './verdict.ts';
 
@@ -13,6 +14,10 @@ export interface PolicyFacts {
   /** null when the policy never ran to its end. */
   readonly lastRun: z.infer<typeof lastRunSchema> | null;
   readonly controlPlanes: readonly { readonly controlPlane: string; readonly newestVerified: Date | null }[];
+  /** What its last run no longer found, but for what was dismissed. */
+  readonly missing: readonly Missing[];
+  /** Platforms that management clusters no longer serve, but for what was dismissed. */
+  readonly unserved: readonly Served[];
   /** `unknown` where no scheduler was asked. */
   readonly schedule: 'enabled' | 'disabled' | 'missing' | 'unknown';
   readonly credentials: readonly { readonly managementCluster: string; readonly endAt: Date }[];
@@ -31,6 +36,8 @@ export const policyStatusSchema = z.strictObject({
   oldestVerifiedAgeSeconds: count.nullable(),
   controlPlanes: count,
   beyondObjective: z.array(z.strictObject({ controlPlane: z.string(), ageSeconds: count.nullable() })),
+  missing: z.array(missingSchema),
+  unserved: z.array(servedSchema),
   failing: z.boolean(),
   credentialsNearExpiry: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
   outlivedLocks: z.array(z.strictObject({ controlPlane: z.string(), owner: z.string() })),
@@ -40,7 +47,7 @@ export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 
 /** Judges a policy by its facts. */
 export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
-  const { policy, objectiveMilliseconds, lastRun, outlivedLocks } = facts;
+  const { policy, objectiveMilliseconds, lastRun, missing, unserved, outlivedLocks } = facts;
   const ages = facts.controlPlanes.map(({ controlPlane, newestVerified }) => ({
     controlPlane,
     ageSeconds: newestVerified === null ? null : ageSeconds(newestVerified, now),
@@ -55,6 +62,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
   const failures = [
     ...(lastRun === null ? ['it has never been run to its end'] : []),
     ...(lastRun !== null && lastRun.status !== 'succeeded' ? [describeRun(lastRun)] : []),
+    ...(lastRun?.unreachable.length === 0 && ages.length === 0 ? ['it selects no control plane'] : []),
     ...(facts.schedule === 'disabled' ? ['its schedule is disabled'] : []),
     ...(facts.schedule === 'missing' ? ['it has no schedule'] : []),
   ];
@@ -65,11 +73,14 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     oldestVerifiedAgeSeconds: known.length === 0 || known.length < ages.length ? null : Math.max(...known),
     controlPlanes: ages.length,
     beyondObjective,
+    missing: [...missing],
+    unserved: [...unserved],
     failing: failures.length > 0,
     credentialsNearExpiry,
     outlivedLocks: [...outlivedLocks],
     problems: [
       ...failures,
+      ...describeAbsences(facts),
       ...beyondObjective.map(({ controlPlane, ageSeconds }) =>
         ageSeconds === null
           ? `${controlPlane} has no verified recovery point`
@@ -87,6 +98,20 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
 function ageSeconds(since: Date, now: Date): number | null {
   const ageMilliseconds = now.getTime() - since.getTime();
   return ageMilliseconds < -CLOCK_TOLERANCE_MILLISECONDS ? null : Math.max(0, Math.round(ageMilliseconds / 1000));
+}
+
+/** A sentence a management cluster that no longer serves a platform, whatever was on it, and one a control plane else. */
+function describeAbsences({ missing, unserved }: Pick<PolicyFacts, 'missing' | 'unserved'>): string[] {
+  return [
+    ...unserved.map(({ managementCluster, platform }) => {
+      const lost = missing.filter(
+        ({ controlPlane, why }) => why === 'not-served' && controlPlane.startsWith(`${managementCluster}/`),
+      ).length;
+      const planes = lost === 1 ? '1 control plane is' : `${lost} control planes are`;
+      return `${managementCluster} no longer serves the API of ${platform}${lost === 0 ? '' : `: ${planes} no longer backed up`}`;
+    }),
+    ...missing.filter(({ why }) => why !== 'not-served').map(describeMissing),
+  ];
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {

@@ -17,10 +17,16 @@ export interface Discovered extends Omit<DiscoveredControlPlane, 'namespace' | '
   readonly platform: PlatformName;
 }
 
-/** What was found, and which management clusters could not be asked. */
+/** What was found, which platforms are served where, and which management clusters could not be asked. */
 export interface Discovery {
   readonly controlPlanes: readonly Discovered[];
+  readonly served: readonly ServedPlatform[];
   readonly failures: readonly DiscoveryFailure[];
+}
+
+interface ServedPlatform {
+  readonly managementCluster: string;
+  readonly platform: PlatformName;
 }
 
 export interface DiscoveryFailure {
@@ -41,18 +47,29 @@ export async function discoverAll(managementClusters: readonly string[], connect
       return [];
     }
   });
-  return { controlPlanes: found.flat(), failures };
+  return {
+    controlPlanes: found.flat().flatMap(({ controlPlanes }) => controlPlanes),
+    served: found.flat().map(({ managementCluster, platform }) => ({ managementCluster, platform })),
+    failures,
+  };
 }
 
-async function discoverOne(managementCluster: string, { api, namespaces }: Cluster): Promise<Discovered[]> {
+/** The control planes of every platform that the cluster serves. */
+async function discoverOne(
+  managementCluster: string,
+  { api, namespaces }: Cluster,
+): Promise<(ServedPlatform & { readonly controlPlanes: readonly Discovered[] })[]> {
   const found = await Promise.all(
-    Object.values(platforms).map(async (platform) =>
-      (await platform.discover(api, namespaces)).map(({ namespace, name, ...facts }) => ({
+    Object.values(platforms).map(async (platform) => {
+      const controlPlanes = await platform.discover(api, namespaces);
+      if (controlPlanes === undefined) return [];
+      const named = controlPlanes.map(({ namespace, name, ...facts }) => ({
         controlPlane: `${managementCluster}/${namespace}/${name}`,
         platform: platform.name,
         ...facts,
-      })),
-    ),
+      }));
+      return [{ managementCluster, platform: platform.name, controlPlanes: named }];
+    }),
   );
   return found.flat();
 }

@@ -62,8 +62,8 @@ export interface Platform {
   readonly restorePermissions: readonly PolicyRule[];
   /** Where the objects of a control plane lie. */
   namespacesOf(name: ControlPlaneName): readonly string[];
-  /** The control planes of a management cluster, or of some of its namespaces; none when it does not run this platform. */
-  discover(api: KubeApi, namespaces?: readonly string[]): Promise<DiscoveredControlPlane[]>;
+  /** The control planes of a management cluster, or of some of its namespaces; undefined when it does not serve this platform's API. */
+  discover(api: KubeApi, namespaces?: readonly string[]): Promise<DiscoveredControlPlane[] | undefined>;
   /** NotFoundError when there is no such control plane, NoUsableMemberError when its datastore can't be reached this way. */
   describe(api: KubeApi, name: ControlPlaneName): Promise<DescribedControlPlane>;
   /** Every object that a restore can't live without; IdentityIncompleteError names all that are referenced and missing. */

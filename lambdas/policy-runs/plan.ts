@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { policyNamed } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { withRemedy } from '../domain/errors.ts';
+import { findAbsences } from '../domain/missing.ts';
 import { selects, selectsManagementCluster } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
@@ -12,16 +13,16 @@ import {
   type PartInput,
   type planSchema,
   type PolicyRun,
-  type RunInput,
 } from '../domain/policy-run.ts';
 import { discoverAll } from '../platforms/discover.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { seenBefore } from './seen-before.ts';
 import { readPlan, storedPlanSchema, type StoredPlan } from './stored-plan.ts';
 
 /**
- * Lists what the policy selects, once a run; a management cluster that does not answer hides no other, and is asked again when
- * the slot is run again. Gives the pages of one part of the run: later parts go on with the plan that the first one made, and
- * NotFoundError says that there is none. ConfigurationError for a slot in the future.
+ * Lists what the policy selects and what it no longer finds, once a run; a management cluster that does not answer hides no
+ * other, and is asked again when the slot is run again. Gives the pages of one part of the run: later parts go on with the plan
+ * that the first one made, and NotFoundError says that there is none. ConfigurationError for a slot in the future.
  */
 export async function planRun(
   { policy, slot, firstPage = 0 }: PartInput,
@@ -67,15 +68,15 @@ function withReached(plan: StoredPlan, listed: Omit<StoredPlan, keyof PolicyRun>
   return { ...plan, ...listed, controlPlanes: [...plan.controlPlanes, ...added], unreachable };
 }
 
-async function listSelected(
-  { policy }: RunInput,
-  { configuration, connect }: ClusterRunPorts,
-): Promise<Omit<StoredPlan, keyof PolicyRun>> {
-  const { select } = policyNamed(configuration, policy);
-  const managementClusters = Object.keys(configuration.managementClusters).filter((managementCluster) =>
+async function listSelected(run: PolicyRun, ports: ClusterRunPorts): Promise<Omit<StoredPlan, keyof PolicyRun>> {
+  const { configuration, connect } = ports;
+  const { select } = policyNamed(configuration, run.policy);
+  const configured = Object.keys(configuration.managementClusters);
+  const managementClusters = configured.filter((managementCluster) =>
     selectsManagementCluster(select, managementCluster),
   );
-  const { controlPlanes, failures } = await discoverAll(managementClusters, connect);
+  const now = ports.clock();
+  const { controlPlanes, served, failures } = await discoverAll(managementClusters, connect);
   const unreachable = new Set(failures.map(({ managementCluster }) => managementCluster));
   const reached = managementClusters.filter((managementCluster) => !unreachable.has(managementCluster));
   const credentials = await Promise.all(
@@ -84,13 +85,26 @@ async function listSelected(
       return credentialsEndAt === null ? [] : [{ managementCluster, endAt: credentialsEndAt.toISOString() }];
     }),
   );
+  const planned = controlPlanes
+    .filter(({ controlPlane, platform, labels }) =>
+      selects(select, { platform, name: parseControlPlaneName(controlPlane), labels }),
+    )
+    .map(({ controlPlane, platform }) => ({ controlPlane, platform }))
+    .sort((a, b) => a.controlPlane.localeCompare(b.controlPlane));
+  const selected = new Set(planned.map(({ controlPlane }) => controlPlane));
+  const found = {
+    at: now.toISOString(),
+    selected,
+    existing: new Set(controlPlanes.map(({ controlPlane }) => controlPlane)),
+    served,
+    asked: new Set(managementClusters),
+    unreachable,
+    configured: new Set(configured),
+  };
   return {
-    controlPlanes: controlPlanes
-      .filter(({ controlPlane, platform, labels }) =>
-        selects(select, { platform, name: parseControlPlaneName(controlPlane), labels }),
-      )
-      .map(({ controlPlane, platform }) => ({ controlPlane, platform }))
-      .sort((a, b) => a.controlPlane.localeCompare(b.controlPlane)),
+    controlPlanes: planned,
+    plannedAt: now.toISOString(),
+    ...findAbsences(found, await seenBefore({ ...run, selected, now }, ports)),
     unreachable: failures.map(({ managementCluster, error }) => ({
       managementCluster,
       reason: shortReason(withRemedy(error)),

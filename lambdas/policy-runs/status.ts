@@ -1,12 +1,14 @@
 import pLimit from 'p-limit';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { parseDuration } from '../domain/duration.ts';
+import { isDismissed, type Dismissals } from '../domain/missing.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
 import { lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
 import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import { isFromFuture } from '../domain/verdict.ts';
 import { findJson } from '../store/stored-json.ts';
+import { readDismissals } from './seen-before.ts';
 import { readPlan } from './stored-plan.ts';
 import type { RunPorts } from '../operations/ports.ts';
 
@@ -28,6 +30,7 @@ export async function policyStatuses(
 ): Promise<PolicyStatus[]> {
   const { policies = {} } = ports.configuration;
   const now = ports.clock();
+  const dismissals = await readDismissals(ports.store);
   const facts = Object.entries(policies).map(async ([policy, { objective }]) => {
     const key = lastRunKey(policy);
     const lastRun = (await findJson(ports.store, key, lastRunSchema)) ?? null;
@@ -40,8 +43,8 @@ export async function policyStatuses(
         lastRun,
         schedule: scheduleOf(policy),
         ...(lastRun === null
-          ? { controlPlanes: [], credentials: [], outlivedLocks: [] }
-          : await readRun(lastRun, reportedAt, now, ports)),
+          ? { controlPlanes: [], missing: [], unserved: [], credentials: [], outlivedLocks: [] }
+          : await readRun(lastRun, { dismissals, reportedAt, now }, ports)),
       },
       now,
     );
@@ -51,10 +54,9 @@ export async function policyStatuses(
 
 async function readRun(
   { runId }: LastRun,
-  reportedAt: Date,
-  now: Date,
+  { dismissals, reportedAt, now }: { readonly dismissals: Dismissals; readonly reportedAt: Date; readonly now: Date },
   { journal, catalogue, locks }: StatusPorts,
-): Promise<Pick<PolicyFacts, 'controlPlanes' | 'credentials' | 'outlivedLocks'>> {
+): Promise<Pick<PolicyFacts, 'controlPlanes' | 'missing' | 'unserved' | 'credentials' | 'outlivedLocks'>> {
   const plan = await readPlan(runId, journal);
   const result = await journal.read(runId, 'result', runResultSchema);
   const verified = new Map(
@@ -79,5 +81,13 @@ async function readRun(
     managementCluster,
     endAt: new Date(endAt),
   }));
-  return { controlPlanes, credentials, outlivedLocks };
+  return {
+    controlPlanes,
+    missing: plan.missing.filter(({ controlPlane, lastSeenAt }) => !isDismissed(dismissals, controlPlane, lastSeenAt)),
+    unserved: plan.unserved.filter(
+      ({ managementCluster, lastSeenAt }) => !isDismissed(dismissals, managementCluster, lastSeenAt),
+    ),
+    credentials,
+    outlivedLocks,
+  };
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { NotFoundError } from '../domain/errors.ts';
+import { missingSchema, servedSchema } from '../domain/missing.ts';
 import {
   CONTROL_PLANES_A_PAGE,
   plannedControlPlaneSchema,
@@ -10,12 +11,22 @@ import {
 } from '../domain/policy-run.ts';
 import type { RunPorts } from '../operations/ports.ts';
 
-/** `operations/<run>/plan.json`: which control planes a run backs up, fixed when it begins. */
+/**
+ * `operations/<run>/plan.json`: which control planes a run backs up, fixed when it begins, and what it no longer finds. Plans of
+ * before say nothing of the latter.
+ */
 export const storedPlanSchema = runSchema.extend({
   controlPlanes: z.array(plannedControlPlaneSchema),
   unreachable: z.array(unreachableSchema),
   /** When the credentials of each management cluster end, where they say it. */
   credentials: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+  plannedAt: z.iso.datetime().optional(),
+  /** The platforms of each management cluster; of one that did not answer, those that it served before. */
+  served: z.array(servedSchema).default([]),
+  /** Platforms that a management cluster served before, and does not now. */
+  unserved: z.array(servedSchema).default([]),
+  /** Control planes that were backed up before, and are found no longer. */
+  missing: z.array(missingSchema).default([]),
 });
 export type StoredPlan = z.infer<typeof storedPlanSchema>;
 

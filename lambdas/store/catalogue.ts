@@ -14,7 +14,12 @@ import {
   type Proof,
   type RecoveryPointAddress,
 } from '../domain/recovery-point.ts';
-import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../domain/control-plane.ts';
+import {
+  formatControlPlaneName,
+  PLATFORMS,
+  type ControlPlaneName,
+  type PlatformName,
+} from '../domain/control-plane.ts';
 import { inStoreOrder, isFromFuture, verdict, type Verdict } from '../domain/verdict.ts';
 import type { ObjectStore, PutOptions, StoredObject } from './object-store.ts';
 import { encodeJson, readJson } from './stored-json.ts';
@@ -122,14 +127,34 @@ export class Catalogue {
     controlPlane: ControlPlaneName,
     { now, upTo, onFuture }: NewestVerifiedRequest,
   ): Promise<CataloguedPoint | undefined> {
-    const listed = await Array.fromAsync(this.#listAddresses(controlPlane));
-    for (const candidate of listed.sort((a, b) => b.address.id.localeCompare(a.address.id))) {
-      const point = await this.#loadOrExplain(candidate);
-      if (!('manifest' in point) || !isVerifiedBackup(point)) continue;
+    for await (const point of this.#newestFirst(controlPlane)) {
+      if (!isVerifiedBackup(point)) continue;
       if (upTo !== undefined && Date.parse(point.manifest.takenAt) > upTo.getTime()) continue;
       if (!saysFuture(point, now)) return point;
       onFuture?.(point);
     }
+    return undefined;
+  }
+
+  /** Every control plane that has recovery points, with the id of the newest, from a listing alone. */
+  async controlPlanes(): Promise<
+    { readonly controlPlane: string; readonly platform: PlatformName; readonly newestId: string }[]
+  > {
+    const newest = new Map<string, { controlPlane: string; platform: PlatformName; newestId: string }>();
+    for await (const { address } of this.#listAddresses(undefined)) {
+      const { platform, id } = address;
+      const controlPlane = formatControlPlaneName(address.controlPlane);
+      const known = newest.get(`${platform} ${controlPlane}`);
+      if (known === undefined || known.newestId < id) {
+        newest.set(`${platform} ${controlPlane}`, { controlPlane, platform, newestId: id });
+      }
+    }
+    return [...newest.values()];
+  }
+
+  /** The newest readable recovery point that a policy has taken of a control plane; older ones are not read. */
+  async newestOfPolicy(controlPlane: ControlPlaneName, policy: string): Promise<CataloguedPoint | undefined> {
+    for await (const point of this.#newestFirst(controlPlane)) if (point.manifest.policy === policy) return point;
     return undefined;
   }
 
@@ -154,6 +179,15 @@ export class Catalogue {
   /** Makes a point cease to exist; its data stays until somebody removes it. RetentionLockedError when it is locked. */
   async remove(address: RecoveryPointAddress): Promise<void> {
     await this.#store.remove(manifestKey(address));
+  }
+
+  /** Those that can be read. */
+  async *#newestFirst(controlPlane: ControlPlaneName): AsyncGenerator<CataloguedPoint> {
+    const listed = await Array.fromAsync(this.#listAddresses(controlPlane));
+    for (const candidate of listed.sort((x, y) => y.address.id.localeCompare(x.address.id))) {
+      const point = await this.#loadOrExplain(candidate);
+      if ('manifest' in point) yield point;
+    }
   }
 
   async *#listAddresses(controlPlane: ControlPlaneName | undefined): AsyncGenerator<ListedPoint> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
+import { formatControlPlaneName, type ControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import {
   manifestSchema,
   recoveryPointPrefix,
@@ -13,13 +13,14 @@ import type { ObjectStore, PutOptions } from '../../lambdas/store/object-store.t
 export const CONTROL_PLANE = { managementCluster: 'mgmt-a', namespace: 'clusters', name: 'prod' } as const;
 
 /** Where the point of an id lies. */
-export function addressOf(id: string): RecoveryPointAddress {
-  return { platform: 'hypershift', controlPlane: CONTROL_PLANE, id };
+export function addressOf(id: string, controlPlane: ControlPlaneName = CONTROL_PLANE): RecoveryPointAddress {
+  return { platform: 'hypershift', controlPlane, id };
 }
 
 /** What is given of a stored point; a verified one of policy `nightly` unless said otherwise. */
 export interface PointOptions extends PutOptions {
   readonly manifest?: Partial<Manifest>;
+  readonly controlPlane?: ControlPlaneName;
   readonly verified?: boolean;
 }
 
@@ -27,18 +28,24 @@ export interface PointOptions extends PutOptions {
 export async function storePoint(
   store: ObjectStore,
   id: string,
-  { manifest = {}, verified = true, ...options }: PointOptions = {},
+  { manifest = {}, verified = true, controlPlane = CONTROL_PLANE, ...options }: PointOptions = {},
 ): Promise<RecoveryPointAddress> {
-  const address = addressOf(id);
-  await storeData(store, id, options);
-  const whole = { ...manifestOf(id, verified ? ['stream', 'structure'] : ['stream']), ...manifest };
+  const address = addressOf(id, controlPlane);
+  await storeData(store, id, options, controlPlane);
+  const named = { ...manifest, controlPlane: formatControlPlaneName(controlPlane) };
+  const whole = { ...manifestOf(id, verified ? ['stream', 'structure'] : ['stream']), ...named };
   await new Catalogue(store).commit(address, whole, options);
   return address;
 }
 
 /** Stores what a take leaves behind that dies before the manifest. */
-export async function storeData(store: ObjectStore, id: string, options: PutOptions = {}): Promise<void> {
-  const prefix = recoveryPointPrefix(addressOf(id));
+export async function storeData(
+  store: ObjectStore,
+  id: string,
+  options: PutOptions = {},
+  controlPlane: ControlPlaneName = CONTROL_PLANE,
+): Promise<void> {
+  const prefix = recoveryPointPrefix(addressOf(id, controlPlane));
   for (const file of ['etcd-main.db.zst', 'identity.json.zst']) {
     await store.put(`${prefix}${file}`, Buffer.from(file), { ifAbsent: true, ...options });
   }

@@ -127,7 +127,9 @@ describe('the rights of the functions', () => {
       'VerifyRecoveryPoint',
     ];
     expect(whoMay(['s3:GetObject', 's3:GetObjectVersion'], SNAPSHOT)).toEqual(readers);
-    expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(['ApplyRetention', 'ReportStatus', ...readers].sort());
+    expect(whoMay(['s3:GetObject'], MANIFEST)).toEqual(
+      ['ApplyRetention', 'PlanRun', 'ReportStatus', ...readers].sort(),
+    );
   });
 
   it('let only those read kubeconfigs that reach clusters, and only those of the configuration for their purpose', () => {

@@ -127,6 +127,9 @@ describe('lifeboat run', () => {
       controlPlanes: gone.map((controlPlane) => ({ controlPlane, platform: 'hypershift' as const })),
       unreachable: [],
       credentials: [],
+      served: [],
+      unserved: [],
+      missing: [],
     });
     const unused = {
       managementClusters: [],

@@ -24,7 +24,7 @@ export const hypershift: Platform = {
   namespacesOf: (name) => [name.namespace, controlPlaneNamespace(name)],
 
   async discover(api, namespaces) {
-    if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return [];
+    if (!(await api.servesKind(HYPERSHIFT_API, 'HostedCluster'))) return undefined;
     const objects =
       namespaces === undefined
         ? await api.list(HYPERSHIFT_API, 'HostedCluster')

@@ -20,6 +20,8 @@ const WELL: PolicyFacts = {
   objectiveMilliseconds: 26 * 3_600_000,
   lastRun: LAST_RUN,
   controlPlanes: [{ controlPlane: PROD, newestVerified: hoursAgo(1) }],
+  missing: [],
+  unserved: [],
   schedule: 'enabled',
   credentials: [{ managementCluster: 'mgmt-a', endAt: hoursAgo(-24 * 90) }],
   outlivedLocks: [],
@@ -32,6 +34,7 @@ describe('how a policy stands', () => {
     expect(metricsOf(status)).toEqual({
       oldestVerifiedAge: 3600,
       beyondObjective: 0,
+      missing: 0,
       failing: 0,
       credentialsNearExpiry: 0,
       outlivedLocks: 0,
@@ -79,12 +82,36 @@ describe('how a policy stands', () => {
       { lastRun: { ...LAST_RUN, status: 'partial', counts: { verified: 2, failed: 1, skipped: 0 } } },
       'run nightly-20260109T230000Z partial: 1 failed, 0 skipped',
     ],
+    ['selects nothing', { controlPlanes: [] }, 'it selects no control plane'],
     ['has a disabled schedule', { schedule: 'disabled' }, 'its schedule is disabled'],
     ['has lost its schedule', { schedule: 'missing' }, 'it has no schedule'],
   ])('fails when it %s', (_, facts, problem) => {
     const status = judgePolicy({ ...WELL, ...facts }, NOW);
     expect(status.problems).toEqual([problem]);
     expect(metricsOf(status).failing).toBe(1);
+  });
+
+  it('misses what its run no longer finds, and does not call it empty while a management cluster does not answer', () => {
+    const lastSeenAt = '2026-01-08T00:00:00.000Z';
+    const status = judgePolicy(
+      {
+        ...WELL,
+        controlPlanes: [],
+        lastRun: { ...LAST_RUN, status: 'failed', unreachable: [{ managementCluster: 'mgmt-b', reason: 'away' }] },
+        missing: [
+          { controlPlane: 'mgmt-c/clusters/prod', why: 'not-served', lastSeenAt },
+          { controlPlane: PROD, why: 'gone', lastSeenAt },
+        ],
+        unserved: [{ managementCluster: 'mgmt-c', platform: 'hypershift', lastSeenAt }],
+      },
+      NOW,
+    );
+    expect(status.problems).toEqual([
+      'run nightly-20260109T230000Z failed: 0 failed, 0 skipped, 1 management clusters not asked',
+      'mgmt-c no longer serves the API of hypershift: 1 control plane is no longer backed up',
+      `${PROD} is no longer backed up: its management cluster no longer has it`,
+    ]);
+    expect(metricsOf(status).missing).toBe(3);
   });
 
   it('warns of credentials that end within 14 days, and of locks whose operation is dead', () => {

@@ -1,0 +1,88 @@
+import pLimit from 'p-limit';
+import { parseControlPlaneName } from '../domain/control-plane.ts';
+import { CorruptSnapshotError } from '../domain/errors.ts';
+import { DISMISSALS_KEY, dismissalsSchema, isDismissed, type Dismissals, type SeenBefore } from '../domain/missing.ts';
+import { lastRunKey, lastRunSchema, type PolicyRun } from '../domain/policy-run.ts';
+import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
+import type { RunPorts } from '../operations/ports.ts';
+import { findJson } from '../store/stored-json.ts';
+import { storedPlanSchema, type StoredPlan } from './stored-plan.ts';
+
+/** Requests to the store at once. */
+const REQUESTS_AT_ONCE = 32;
+
+type SeenPorts = Pick<RunPorts, 'configuration' | 'store' | 'catalogue' | 'journal' | 'report'>;
+
+/**
+ * What a policy has backed up, or found when it was last run, without what was dismissed or what another policy backs up now.
+ * Recovery points of control planes that are selected are not looked at.
+ */
+export async function seenBefore(
+  { policy, runId, selected, now }: PolicyRun & { readonly selected: ReadonlySet<string>; readonly now: Date },
+  ports: SeenPorts,
+): Promise<SeenBefore> {
+  const dismissals = await readDismissals(ports.store);
+  const others = Object.keys(ports.configuration.policies ?? {}).filter((other) => other !== policy);
+  const plansOfOthers = await Promise.all(others.map((other) => readLastPlan(other, ports)));
+  const elsewhere = new Set(
+    plansOfOthers.flatMap((plan) => plan?.controlPlanes.map(({ controlPlane }) => controlPlane) ?? []),
+  );
+  const isOfInterest = (controlPlane: string, lastSeenAt: string) =>
+    !selected.has(controlPlane) && !elsewhere.has(controlPlane) && !isDismissed(dismissals, controlPlane, lastSeenAt);
+  const last = await readLastPlan(policy, ports);
+  const previous = last?.runId === runId ? undefined : last;
+  const previousAt = previous?.plannedAt ?? previous?.slot ?? '';
+  const planned = previous?.controlPlanes.map((found) => ({ ...found, lastSeenAt: previousAt })) ?? [];
+  const inPoints = await readPoints(policy, now, isOfInterest, ports);
+  const controlPlanes = new Map(inPoints.map((seen) => [seen.controlPlane, seen]));
+  for (const seen of planned) {
+    const known = controlPlanes.get(seen.controlPlane);
+    if (known === undefined || known.lastSeenAt < seen.lastSeenAt) controlPlanes.set(seen.controlPlane, seen);
+  }
+  const served = [...(previous?.served ?? []), ...(previous?.unserved ?? [])];
+  return {
+    controlPlanes: [...controlPlanes.values()].filter(({ controlPlane, lastSeenAt }) =>
+      isOfInterest(controlPlane, lastSeenAt),
+    ),
+    served: served.filter(
+      ({ managementCluster, lastSeenAt }) => !isDismissed(dismissals, managementCluster, lastSeenAt),
+    ),
+  };
+}
+
+/** What somebody has said to be gone on purpose. */
+export async function readDismissals(store: RunPorts['store']): Promise<Dismissals> {
+  return (await findJson(store, DISMISSALS_KEY, dismissalsSchema)) ?? { dismissed: [] };
+}
+
+/** A night's backups must not fail because what an earlier one has left can't be read. */
+async function readLastPlan(policy: string, { store, journal, report }: SeenPorts): Promise<StoredPlan | undefined> {
+  try {
+    const last = await findJson(store, lastRunKey(policy), lastRunSchema);
+    return last === undefined ? undefined : await journal.read(last.runId, 'plan', storedPlanSchema);
+  } catch (error) {
+    if (!(error instanceof CorruptSnapshotError)) throw error;
+    report({ kind: 'note', text: `not compared with the last run of policy ${policy}: ${error.message}` });
+    return undefined;
+  }
+}
+
+async function readPoints(
+  policy: string,
+  now: Date,
+  isOfInterest: (controlPlane: string, lastSeenAt: string) => boolean,
+  { catalogue }: SeenPorts,
+): Promise<SeenBefore['controlPlanes']> {
+  const limit = pLimit(REQUESTS_AT_ONCE);
+  const newest = (await catalogue.controlPlanes()).filter(({ controlPlane, newestId }) =>
+    isOfInterest(controlPlane, timeOfRecoveryPoint(newestId).toISOString()),
+  );
+  const found = await limit.map(newest, async ({ controlPlane, platform }) => {
+    const point = await catalogue.newestOfPolicy(parseControlPlaneName(controlPlane), policy);
+    if (point === undefined) return [];
+    const takenAt = new Date(point.manifest.takenAt);
+    // A point from the future must not keep anybody from dismissing.
+    return [{ controlPlane, platform, lastSeenAt: (takenAt < now ? takenAt : now).toISOString() }];
+  });
+  return found.flat();
+}
