@@ -85,10 +85,11 @@ function formatRow(
     .join('\n');
 }
 
-/** Lines of at most `columns`, unless a word is longer. */
+/** Lines of at most `columns`, unless a word is longer; what stands in quotes, e.g. a command, is one. */
 function brokenAtSpaces(text: string, columns: number): string[] {
+  if (text.length <= columns) return [text];
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const [word] of text.matchAll(/(?:"[^"]*"|\S)+/g)) {
     const line = lines.at(-1);
     if (line !== undefined && line.length + 1 + word.length <= columns) lines[lines.length - 1] = `${line} ${word}`;
     else lines.push(word);

@@ -95,7 +95,8 @@ describe('lifeboat show', () => {
   it('says of a point of before identities were read back that its was not, and how to', async () => {
     await storePoint(store, SCHEDULED);
     const { text } = await show(ports, SCHEDULED);
-    expect(text).toContain(`never read back yet: "lifeboat verify ${SCHEDULED}" does`);
+    expect(text).toContain('never read back yet:');
+    expect(text).toContain(`"lifeboat verify ${SCHEDULED}"`);
   });
 });
 
