@@ -1,5 +1,6 @@
 import process, { stderr, stdout } from 'node:process';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import type { AbandonOptions } from './commands/abandon.ts';
 import { backup } from './commands/backup.ts';
 import { discover } from './commands/discover.ts';
 import { enroll, ENROLL_PURPOSES, type EnrollOptions } from './commands/enroll.ts';
@@ -20,6 +21,7 @@ import { verify, type VerifyOptions } from './commands/verify.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
 import type { Purpose } from '../lambdas/domain/purpose.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
+import { Interrupts } from './local/interrupts.ts';
 import { openPorts, type Ports } from './local/ports.ts';
 import { toolVersion } from './local/tool-version.ts';
 import { describeError, errorDocument, EXIT, exitCodeFor, InterruptedError } from './output/exit-codes.ts';
@@ -148,12 +150,29 @@ function buildProgram(json: boolean): Command {
     .action((controlPlane: string, options: RestoreOptions) =>
       run(
         program,
-        async (ports) => {
+        async (ports, interrupts) => {
           // Only here, for the other commands have no use for the engine.
           const { restore } = await import('./commands/restore.ts');
-          return await restore(ports, controlPlane, options);
+          return await restore(ports, controlPlane, options, interrupts);
         },
-        'if the restore had begun, "lifeboat operations" shows it, and "lifeboat restore --resume" goes on with it',
+        'nothing was begun',
+        'restore',
+      ),
+    );
+  program
+    .command('abandon')
+    .description('close a restore for ever: put back what can be put back, and remove what is its own')
+    .argument('<operation>', 'its id, as "lifeboat operations" shows it')
+    .option('--dry-run', 'only say how it would leave things', false)
+    .option('--yes', 'do not ask', false)
+    .action((id: string, options: AbandonOptions) =>
+      run(
+        program,
+        async (ports) => {
+          const { abandon } = await import('./commands/abandon.ts');
+          return await abandon(ports, id, options);
+        },
+        `run it again: lifeboat abandon ${id}`,
         'restore',
       ),
     );
@@ -229,19 +248,19 @@ function buildProgram(json: boolean): Command {
 
 async function run(
   program: Command,
-  command: (ports: Ports) => Promise<CommandResult>,
+  command: (ports: Ports, interrupts: Interrupts) => Promise<CommandResult>,
   afterwards = 'what was begun has been undone',
   purpose: Purpose = 'backup',
 ): Promise<void> {
   const { config, verbose } = program.opts<GlobalOptions>();
-  await runInterruptibly(program, afterwards, async (signal) => {
+  await runInterruptibly(program, afterwards, async (signal, interrupts) => {
     const report = progressPrinter(stderr, () => performance.now());
     const loaded = loadConfiguration(config, process.cwd());
     program.setOptionValue('configurationFile', loaded.file);
     const ports = await openPorts(loaded, report, signal, purpose);
     if (verbose) report({ kind: 'note', text: `${loaded.file} is used, with the store ${ports.store.location}` });
     try {
-      return await command(ports);
+      return await command(ports, interrupts);
     } finally {
       ports.close();
     }
@@ -252,19 +271,20 @@ async function run(
 async function runInterruptibly(
   program: Command,
   afterwards: string,
-  command: (signal: AbortSignal) => Promise<CommandResult>,
+  command: (signal: AbortSignal, interrupts: Interrupts) => Promise<CommandResult>,
 ): Promise<void> {
-  const interrupted = new AbortController();
-  const interrupt = () => {
-    interrupted.abort(new InterruptedError('interrupted'));
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const interrupts = new Interrupts((sentence) => stderr.write(`${sentence}\n`));
+  const { signal } = interrupts;
   try {
-    printResult(await command(interrupted.signal), program.opts<GlobalOptions>().json);
+    printResult(await command(signal, interrupts), program.opts<GlobalOptions>().json);
   } catch (error) {
-    throw interrupted.signal.aborted ? new InterruptedError(`interrupted; ${afterwards}`) : error;
+    if (!signal.aborted) throw error;
+    // A command that has put things in order says itself how they stand.
+    throw error instanceof InterruptedError && error !== signal.reason
+      ? error
+      : new InterruptedError(`interrupted; ${afterwards}`);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    interrupts.close();
   }
 }
 

@@ -17,11 +17,13 @@ const ON_CLUSTER = {
 /** The steps of the machine, by the names of their functions, with no more rights than each needs. */
 const STEPS = {
   'plan-restore': {
-    description: 'Finds out whether a restore may be, and what it will change; it can change nothing',
+    description:
+      'Finds out whether a restore may be or how one is abandoned, and what it will change; it can change nothing',
     ...SPOOLING,
     kubeconfigs: 'restore',
     // Former versions kept restores beside runs of policies: revisions that these have reached are not to be reached again.
-    store: { read: [points, restores, operations], write: [restores] },
+    // Whose lock it was since tells whether a restore may go on.
+    store: { read: [points, restores, operations, locks], write: [restores] },
   },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',

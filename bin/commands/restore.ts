@@ -1,62 +1,25 @@
-import { createInterface } from 'node:readline/promises';
-import { hostname } from 'node:os';
-import process from 'node:process';
 import { parseControlPlaneName } from '../../lambdas/domain/control-plane.ts';
-import {
-  ConfigurationError,
-  LockedError,
-  NotFoundError,
-  UnsupportedError,
-  withRemedy,
-} from '../../lambdas/domain/errors.ts';
+import { LockedError, NotFoundError, UnsupportedError, withRemedy } from '../../lambdas/domain/errors.ts';
 import { controlPlaneLock, operationName } from '../../lambdas/domain/operation.ts';
 import {
   restorePlanSchema,
-  restoreResultSchema,
   type RestorePlan,
   type RestoreRequest,
   type RestoreResult,
 } from '../../lambdas/domain/restore.ts';
-import { fenceControlPlaneStep } from '../../lambdas/handlers/fence-control-plane.ts';
-import { finishRestoreStep } from '../../lambdas/handlers/finish-restore.ts';
-import { lockControlPlaneStep } from '../../lambdas/handlers/lock-control-plane.ts';
-import { planRestoreStep } from '../../lambdas/handlers/plan-restore.ts';
-import { prepareDataStep } from '../../lambdas/handlers/prepare-data.ts';
-import { releaseControlPlaneStep } from '../../lambdas/handlers/release-control-plane.ts';
-import { reportRestoreStep } from '../../lambdas/handlers/report-restore.ts';
-import { startControlPlaneStep } from '../../lambdas/handlers/start-control-plane.ts';
-import { startDatastoreStep } from '../../lambdas/handlers/start-datastore.ts';
-import { stopDatastoreStep } from '../../lambdas/handlers/stop-datastore.ts';
-import { swapDataStep } from '../../lambdas/handlers/swap-data.ts';
-import { takeSafetyPointStep } from '../../lambdas/handlers/take-safety-point.ts';
-import { withOperationLock } from '../../lambdas/operations/lock.ts';
 import { findRecordedRestore } from '../../lambdas/operations/recorded-restores.ts';
 import { makePlan } from '../../lambdas/restores/plan.ts';
-import { findRestorePlan } from '../../lambdas/restores/records.ts';
+import { findRestorePlan, isFenceBegun } from '../../lambdas/restores/records.ts';
 import { reportRestore } from '../../lambdas/restores/report.ts';
-import { loadMachine, runMachine } from '../local/machine.ts';
+import type { Interrupts } from '../local/interrupts.ts';
 import type { Ports } from '../local/ports.ts';
-import { EXIT } from '../output/exit-codes.ts';
-import { describePlan, describeResult } from '../output/restore-text.ts';
+import { asOnlyWorker, runRestoreMachine } from '../local/restore-machine.ts';
+import { EXIT, InterruptedError } from '../output/exit-codes.ts';
+import { describePlan, describeResult, describeStopped } from '../output/restore-text.ts';
+import { confirm } from './confirm.ts';
 import { chosenPoint, type PointChoice } from './point-choice.ts';
 import { OF_FORMER_VERSION } from './operations.ts';
 import type { CommandResult } from './result.ts';
-
-/** The steps of a restore by the names that its machine gives them. */
-export const RESTORE_STEPS = {
-  PlanRestore: planRestoreStep,
-  LockControlPlane: lockControlPlaneStep,
-  PrepareData: prepareDataStep,
-  FenceControlPlane: fenceControlPlaneStep,
-  TakeSafetyPoint: takeSafetyPointStep,
-  StopDatastore: stopDatastoreStep,
-  SwapData: swapDataStep,
-  StartDatastore: startDatastoreStep,
-  StartControlPlane: startControlPlaneStep,
-  FinishRestore: finishRestoreStep,
-  ReleaseControlPlane: releaseControlPlaneStep,
-  ReportRestore: reportRestoreStep,
-};
 
 export interface RestoreOptions extends PointChoice {
   readonly dryRun: boolean;
@@ -71,35 +34,53 @@ const EXIT_CODES: Readonly<Record<RestoreResult['outcome'], number>> = {
   'not-begun': EXIT.failed,
   'rolled-back': EXIT.failed,
   stuck: EXIT.refused,
+  abandoned: EXIT.failed,
 };
 
-/**
- * `lifeboat restore <control plane>`: plans, asks, and runs the machine. Once it runs, an interruption leaves everything as it
- * is for `--resume`; nothing goes on behind it.
- */
-export async function restore(ports: Ports, controlPlane: string, options: RestoreOptions): Promise<CommandResult> {
+/** From this state on an end would leave the control plane without its API. */
+const FENCE = 'Fence the control plane';
+const HELD_BACK = 'The API is away. Finishing, or rolling back should it fail: press again to leave it as it is.';
+
+/** `lifeboat restore <control plane>`: plans, asks, and runs the machine; `--resume` goes on with a restore that was fenced. */
+export async function restore(
+  ports: Ports,
+  controlPlane: string,
+  options: RestoreOptions,
+  interrupts: Interrupts,
+): Promise<CommandResult> {
   parseControlPlaneName(controlPlane);
-  const isNew = options.resume === undefined;
-  if (isNew && !options.dryRun) {
-    // The machine refuses it as well, but only after the recovery point has been read back.
-    await ports.locks.refuseWhileHeld(controlPlaneLock(controlPlane));
+  const former = options.resume === undefined ? undefined : await readPlan(ports, controlPlane, options.resume);
+  if (former !== undefined && !(await isUnfenced(former, ports))) {
+    if (options.dryRun) return { json: { plan: former, result: null }, text: describePlan(former, ports.clock()) };
+    return await asOnlyWorker(former.operation, ports, ({ signal }) =>
+      runRestore(former, { ...ports, signal }, interrupts),
+    );
   }
-  const plan =
-    options.resume === undefined
-      ? await makePlan(newRequest(ports, controlPlane, options), ports)
-      : await readPlan(ports, controlPlane, options.resume);
-  if (options.dryRun) return { json: { plan, result: null }, text: describePlan(plan, ports.clock()) };
-  if (isNew) await confirm(plan, options, ports);
-  const worker = `process ${process.pid} on ${hostname()} since ${ports.clock().toISOString()}`;
-  return await withOperationLock({ operation: plan.operation, worker }, ports, async ({ signal }) => {
-    if (isNew) await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
+  if (former !== undefined) {
+    const text = `restore ${former.operation} has touched nothing yet: it is planned anew`;
+    ports.report({ kind: 'note', text });
+  }
+  // The machine refuses it as well, but only after the recovery point has been read back.
+  else if (!options.dryRun) await ports.locks.refuseWhileHeld(controlPlaneLock(controlPlane));
+  const plan = await makePlan(newRequest(ports, controlPlane, options, former), ports);
+  const text = describePlan(plan, ports.clock());
+  if (options.dryRun) return { json: { plan, result: null }, text };
+  await confirm(text, 'Restore?', options.yes, ports.signal);
+  if (former !== undefined) await close(former, ports);
+  return await asOnlyWorker(plan.operation, ports, async ({ signal }) => {
+    await ports.journal.record(plan.operation, 'plan', restorePlanSchema, plan);
     try {
-      return await runRestore(plan, options.acceptOtherUid, { ...ports, signal });
+      return await runRestore(plan, { ...ports, signal }, interrupts);
     } catch (error) {
-      if (isNew && error instanceof LockedError && !signal.aborted) await recordRefusal(plan, error, ports);
+      if (error instanceof LockedError && !signal.aborted) await recordRefusal(plan, error, ports);
       throw error;
     }
   });
+}
+
+/** Whether a restore was planned and nothing more than prepared: what was so then may be otherwise now. */
+async function isUnfenced({ operation }: RestorePlan, ports: Ports): Promise<boolean> {
+  return !(await isFenceBegun(operation, ports)) && !(await ports.journal.has(operation, 'result'));
 }
 
 /** Nothing of a restore that never had the lock is left to be resumed. */
@@ -112,36 +93,52 @@ async function recordRefusal(plan: RestorePlan, error: LockedError, ports: Ports
   await reportRestore({ ...end, failure, failureOnTheWayBack: null }, ports);
 }
 
-async function runRestore(plan: RestorePlan, acceptOtherUid: boolean, ports: Ports): Promise<CommandResult> {
-  const { operation, controlPlane, point } = plan;
-  const readResult = () => ports.journal.read(operation, 'result', restoreResultSchema);
-  const input: RestoreRequest = { operation, controlPlane, point, acceptOtherUid };
+async function runRestore(plan: RestorePlan, ports: Ports, interrupts: Interrupts): Promise<CommandResult> {
+  const { operation, controlPlane, point, request } = plan;
+  const acceptOtherUid = request?.acceptOtherUid ?? false;
   ports.report({
     kind: 'note',
     text: `operation ${operation}; should this end early: lifeboat restore ${controlPlane} --resume ${operation}`,
   });
+  const onState = (state: string) => {
+    if (state === FENCE) interrupts.holdBack(HELD_BACK);
+  };
   try {
-    if ((await readResult()) === undefined) {
-      await runMachine<Ports>(
-        loadMachine('restore-control-plane'),
-        input,
-        RESTORE_STEPS,
-        (_, signal) => ({ ...ports, signal: AbortSignal.any([ports.signal, signal]) }),
-        { signal: ports.signal },
-      );
-    }
+    const result = await runRestoreMachine(plan, { operation, controlPlane, point, acceptOtherUid }, ports, {
+      onState,
+    });
+    return { json: { plan, result }, text: describeResult(result), exitCode: EXIT_CODES[result.outcome] };
   } catch (error) {
-    if (ports.signal.aborted || (await readResult()) === undefined) throw error;
+    if (!(ports.signal.reason instanceof InterruptedError)) throw error;
+    const told = await putInOrder(plan, { ...ports, signal: interrupts.afterwards() });
+    throw new InterruptedError(`interrupted; ${told}`);
   }
-  const result = await readResult();
-  if (result === undefined) throw new Error(`restore ${operation} has ended without a result`);
-  return { json: { plan, result }, text: describeResult(result), exitCode: EXIT_CODES[result.outcome] };
 }
 
-function newRequest(ports: Ports, controlPlane: string, options: RestoreOptions): RestoreRequest {
-  const point = chosenPoint(options);
+/** After an interruption: before the fence all is undone; behind it all is left, and what stands still is said. */
+async function putInOrder(plan: RestorePlan, ports: Ports): Promise<string> {
+  if (await isFenceBegun(plan.operation, ports)) return describeStopped(plan);
+  await runRestoreMachine(plan, { abandon: plan.operation }, ports);
+  return `${plan.controlPlane} was not touched; what was prepared has been removed`;
+}
+
+/** Closes a restore that is planned anew. */
+async function close(former: RestorePlan, ports: Ports): Promise<void> {
+  await asOnlyWorker(former.operation, ports, async ({ signal }) => {
+    await runRestoreMachine(former, { abandon: former.operation }, { ...ports, signal });
+  });
+}
+
+function newRequest(
+  ports: Ports,
+  controlPlane: string,
+  options: RestoreOptions,
+  former: RestorePlan | undefined,
+): RestoreRequest {
   const operation = operationName('restore', ports.clock(), ports.random);
-  return { operation, controlPlane, point, acceptOtherUid: options.acceptOtherUid };
+  const point = former === undefined ? chosenPoint(options) : former.point;
+  const acceptOtherUid = options.acceptOtherUid || former?.request?.acceptOtherUid === true;
+  return { operation, controlPlane, point, acceptOtherUid };
 }
 
 async function readPlan(ports: Ports, controlPlane: string, operation: string): Promise<RestorePlan> {
@@ -156,23 +153,4 @@ async function readPlan(ports: Ports, controlPlane: string, operation: string): 
   throw new NotFoundError(`there is no restore ${operation} of ${controlPlane}`, {
     remedy: 'Run "lifeboat operations" to see the operations.',
   });
-}
-
-async function confirm(plan: RestorePlan, { yes }: RestoreOptions, { clock, signal }: Ports): Promise<void> {
-  const { stdin, stderr } = process;
-  stderr.write(`${describePlan(plan, clock())}\n`);
-  if (yes) return;
-  if (!stdin.isTTY || !stderr.isTTY) {
-    throw new ConfigurationError('nobody can be asked here whether to restore', {
-      remedy: 'Read the plan, then run it with --yes.',
-    });
-  }
-  const terminal = createInterface({ input: stdin, output: stderr });
-  try {
-    const answer = await terminal.question('Restore? Type "yes": ', { signal });
-    if (answer.trim() === 'yes') return;
-  } finally {
-    terminal.close();
-  }
-  throw new ConfigurationError('not confirmed; nothing was touched', { remedy: 'Run it again and type "yes".' });
 }

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { describeDifference } from '../../lambdas/domain/keyspace-difference.ts';
 import type { RestorePlan, RestoreResult } from '../../lambdas/domain/restore.ts';
+import type { Abandonment } from '../../lambdas/restores/abandon.ts';
 import { formatAge, formatDuration, formatTable } from './format.ts';
 
 /** A plan as a person reads it before saying yes. */
@@ -61,15 +62,48 @@ function describeUndo({ operation, target, datastores }: RestorePlan): string[] 
   ];
 }
 
+/** What stands still when a restore was left behind its fence, and what goes on with it. */
+export function describeStopped({ operation, controlPlane, target }: RestorePlan): string {
+  const stopped = [
+    ...target.writers.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`),
+    ...target.datastores.map(({ namespace, statefulSet }) => `StatefulSet ${namespace}/${statefulSet}`),
+  ];
+  return [
+    `restore ${operation} was left behind its fence: the API of ${controlPlane} is away, and ${stopped.join(', ')} may be stopped`,
+    `next:  Go on within half an hour, while the platform is paused: lifeboat restore ${controlPlane} --resume ${operation}`,
+    `       or take it back: lifeboat abandon ${operation}`,
+  ].join('\n');
+}
+
+/** What abandoning a restore does, as a person reads it before saying yes. */
+export function describeAbandonment({ restore, way, breach }: Abandonment): string {
+  const { operation, controlPlane, point, target } = restore.plan;
+  const sentences = {
+    back: 'the API servers and etcd are stopped, the old data are put back, and all is started again',
+    start: 'the data were not exchanged; etcd and the API servers are started again where they were stopped',
+    leave: 'data and replicas stay as they are',
+  };
+  const directories = target.datastores.map(({ mountPath }) => `${mountPath}/lifeboat-${operation}`).join(', ');
+  return [
+    `restore ${operation} of ${controlPlane} to ${point} is closed for ever`,
+    ...(breach === undefined ? [] : [`warning:   somebody may have written behind its fence: ${breach}`]),
+    `data:      ${sentences[way]}`,
+    `removed:   its pods, staged files, pause and lock`,
+    ...(breach === undefined ? [] : [`kept:      what it put aside on the volumes (${directories})`]),
+  ].join('\n');
+}
+
 /** What became of a restore. */
 export function describeResult(result: RestoreResult): string {
-  const { operation, controlPlane, point, outcome, failure, failureOnTheWayBack, safetyPoint, state } = result;
+  const { operation, controlPlane, point, outcome, failure, failureOnTheWayBack, safetyPoint, safetyVerdict, state } =
+    result;
   const sentences = {
     restored: `${controlPlane} is restored to ${point}`,
     unfinished: `${controlPlane} is restored to ${point}, but something of the restore is left`,
     'not-begun': `${controlPlane} was not touched`,
     'rolled-back': `${controlPlane} is as it was before`,
     stuck: `${controlPlane} needs you: the restore failed, and so did the way back`,
+    abandoned: `the restore of ${controlPlane} to ${point} is abandoned; nothing more is done for it`,
   };
   return [
     formatTable(
@@ -80,11 +114,13 @@ export function describeResult(result: RestoreResult): string {
     ...result.stale,
     ...result.left,
     ...result.warnings.map((warning) => `warning: ${warning}`),
-    ...(failure === null ? [] : [`failed at "${failure.step}": ${failure.reason} (${failure.error})`]),
+    ...(failure === null || outcome === 'abandoned'
+      ? []
+      : [`failed at "${failure.step}": ${failure.reason} (${failure.error})`]),
     ...(failureOnTheWayBack === null ? [] : [`and on the way back: ${failureOnTheWayBack.reason}`]),
     ...state,
     sentences[outcome],
-    ...(safetyPoint === null || outcome !== 'restored'
+    ...(safetyPoint === null || safetyVerdict !== 'verified' || outcome !== 'restored'
       ? []
       : [`to undo it: lifeboat restore ${controlPlane} --point ${safetyPoint}`]),
     `operation ${operation}`,

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { PLATFORMS } from './control-plane.ts';
 import { keyspaceDifferenceSchema, keySampleSchema } from './keyspace-difference.ts';
 import { lockedSchema } from './operation.ts';
+import { VERDICTS } from './verdict.ts';
 import { restoreTargetSchema } from './restore-target.ts';
 
 /**
@@ -28,6 +29,13 @@ export const restoreRequestSchema = z.object({
 });
 export type RestoreRequest = z.infer<typeof restoreRequestSchema>;
 
+/** How a restore that has not ended is closed for ever. */
+export const abandonRequestSchema = z.strictObject({ abandon: operationId });
+
+/** What the machine is started with: a restore, or the end of one. */
+export const startRequestSchema = z.union([restoreRequestSchema, abandonRequestSchema]);
+export type StartRequest = z.infer<typeof startRequestSchema>;
+
 /** What a restore is of. */
 const subjectSchema = z.object({
   operation: operationId,
@@ -39,6 +47,18 @@ const subjectSchema = z.object({
 /** A restore that is planned, and by which plan: every step reads it from the store, and does nothing by another one. */
 export const restoreSchema = subjectSchema.extend({ planSha256: z.string().regex(/^[0-9a-f]{64}$/) });
 export type Restore = z.infer<typeof restoreSchema>;
+
+/**
+ * Which way a restore goes from its plan. `forward`: to the recovery point. The others are of one that is abandoned. `back`: the
+ * old data are put back. `start`: the data were not exchanged; what was ended is started. `leave`: everything stands as it is, and
+ * only what is the restore's own is taken away.
+ */
+export const WAYS = ['forward', 'back', 'start', 'leave'] as const;
+
+/** The same with its way. */
+export const plannedRestoreSchema = restoreSchema.extend({ way: z.enum(WAYS) });
+export type PlannedRestore = z.infer<typeof plannedRestoreSchema>;
+export type Way = PlannedRestore['way'];
 
 /** The same with the control plane's lock. */
 export const lockedRestoreSchema = restoreSchema.extend({ lock: lockedSchema });
@@ -55,8 +75,13 @@ export const convergedSchema = z.object({ done: z.boolean() });
 /** When a step was begun and done. */
 export const stepTimesSchema = z.object({ startedAt: z.iso.datetime(), doneAt: z.iso.datetime() });
 
-/** The safety recovery point, or why none could be taken. */
-export const safetyPointSchema = stepTimesSchema.extend({ id: z.string().nullable(), reason: z.string().nullable() });
+/** The safety recovery point, or why none could be taken. Only a verified one stands in for the data that were replaced. */
+export const safetyPointSchema = stepTimesSchema.extend({
+  id: z.string().nullable(),
+  reason: z.string().nullable(),
+  verdict: z.enum(VERDICTS).nullable().default(null),
+});
+export type SafetyPoint = z.infer<typeof safetyPointSchema>;
 
 const datastorePlanSchema = z.strictObject({
   datastore: z.string(),
@@ -84,6 +109,8 @@ export type DatastorePlan = z.infer<typeof datastorePlanSchema>;
 /** `restores/<id>/plan.json`: what was found, and all that will be done. */
 export const restorePlanSchema = subjectSchema.extend({
   kind: z.literal('restore'),
+  /** As it was asked for; plans of former versions lack it. */
+  request: restoreRequestSchema.optional(),
   plannedAt: z.iso.datetime(),
   pointTakenAt: z.iso.datetime(),
   target: restoreTargetSchema,
@@ -98,9 +125,9 @@ export type RestorePlan = z.infer<typeof restorePlanSchema>;
 
 /**
  * How a restore has ended. `unfinished`: restored, but something of the operation is left. `stuck`: the way back failed as
- * well, and `state` says where everything stands.
+ * well, and `state` says where everything stands. `abandoned`: closed by a person; `state` says how it was left.
  */
-const OUTCOMES = ['restored', 'unfinished', 'not-begun', 'rolled-back', 'stuck'] as const;
+const OUTCOMES = ['restored', 'unfinished', 'not-begun', 'rolled-back', 'stuck', 'abandoned'] as const;
 
 /** What made it fail first, and in which state of the machine. */
 const failureSchema = z.strictObject({ step: z.string(), error: z.string(), reason: z.string() });
@@ -120,6 +147,7 @@ export type RestoreEnd = z.infer<typeof restoreEndSchema>;
 export const restoreResultSchema = endingSchema.extend({
   finishedAt: z.iso.datetime(),
   safetyPoint: z.string().nullable(),
+  safetyVerdict: safetyPointSchema.shape.verdict,
   /** What it has left on purpose, a sentence each: data of before that no recovery point holds, objects that were gone. */
   left: z.array(z.string()),
   /** From the API servers' end to their first answer; null when they were not stopped or did not come back. */
@@ -129,7 +157,7 @@ export const restoreResultSchema = endingSchema.extend({
   stale: z.array(z.string()),
   /** What is not as it should be although the restore has ended, a sentence each. */
   warnings: z.array(z.string()).default([]),
-  /** Where everything stands and what to do, for `stuck`. */
+  /** Where everything stands and what to do, for `stuck` and `abandoned`. */
   state: z.array(z.string()),
 });
 export type RestoreResult = z.infer<typeof restoreResultSchema>;

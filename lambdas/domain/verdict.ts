@@ -3,7 +3,9 @@ import { timeOfRecoveryPoint, type Manifest, type Proof } from './recovery-point
 /** A clock that is further ahead of another one is wrong; S3 lets no signature be further off either. */
 export const CLOCK_TOLERANCE_MILLISECONDS = 15 * 60 * 1000;
 
-export type Verdict = 'verified' | 'stored' | 'refused';
+/** What all proofs of a recovery point together say. */
+export const VERDICTS = ['verified', 'stored', 'refused'] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 /** A proof that was appended to a recovery point, and when by the store's own clock. */
 export interface AppendedProof {
@@ -34,6 +36,14 @@ export function verdict(proofs: readonly Proof[], parts: readonly string[]): Ver
   }
   if ([...last.values()].some(({ result }) => result === 'refused')) return 'refused';
   return parts.every((part) => last.has(`structure ${part}`)) ? 'verified' : 'stored';
+}
+
+/** The verdict on a recovery point by the proofs that were taken with it. */
+export function verdictOf({ proofs, datastores }: Manifest): Verdict {
+  return verdict(
+    proofs,
+    datastores.map(({ name }) => name),
+  );
 }
 
 /**

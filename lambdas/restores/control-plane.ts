@@ -9,7 +9,7 @@ import { KubeApi } from '../kube/kube-api.ts';
 import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { keepPaused } from './fence.ts';
+import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
 import { hasServed } from './resumed.ts';
@@ -28,7 +28,7 @@ export async function startControlPlane(
 ): Promise<z.infer<typeof convergedSchema>> {
   if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await keepPaused(restore, ports);
+  await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,

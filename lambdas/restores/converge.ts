@@ -5,7 +5,7 @@ import { stepTimesSchema, type convergedSchema, type Direction, type LockedResto
 import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
-import { stepName } from './records.ts';
+import { stepName, waitingName } from './records.ts';
 
 const LOOK_MILLISECONDS = 250;
 /** One call looks for so long before the machine waits; most steps are over sooner. */
@@ -27,13 +27,13 @@ export interface Goal {
 
 /**
  * Works for a goal: `look` does what is still to be done and says what it waits for, or undefined when all is as it must
- * be; it is repeated, so it must bear that. GateError when the goal's time is over.
+ * be; it is told for how many seconds the goal is worked for, and repeated, so it must bear that. GateError when the goal's time is over.
  */
 export async function converge(
   item: LockedRestore,
   { step, direction, limitSeconds, remedy }: Goal,
   ports: ClusterRunPorts,
-  look: () => Promise<string | undefined>,
+  look: (workedSeconds: number) => Promise<string | undefined>,
 ): Promise<z.infer<typeof convergedSchema>> {
   await keepLock(item, ports);
   const name = stepName(step, direction);
@@ -41,7 +41,7 @@ export async function converge(
   const patience = ports.now() + PATIENCE_MILLISECONDS;
   for (;;) {
     ports.signal.throwIfAborted();
-    const waitsFor = await look();
+    const waitsFor = await look((ports.clock().getTime() - since.getTime()) / 1000);
     const at = ports.clock();
     if (waitsFor === undefined) {
       const startedAt = since.toISOString();
@@ -65,11 +65,6 @@ export async function converge(
     if (ports.now() > patience) return { done: false };
     await delay(LOOK_MILLISECONDS, undefined, { signal: ports.signal });
   }
-}
-
-/** The document that a step leaves in the journal when it is begun. */
-export function waitingName(name: string): string {
-  return `steps/${name}-waiting`;
 }
 
 /** Since when the step is worked at without a break. */

@@ -6,16 +6,14 @@ import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
-import type { EtcdInstallation } from '../domain/etcd-installation.ts';
-import type { Workload } from '../domain/restore-target.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge, type Goal } from './converge.ts';
-import { keepPaused } from './fence.ts';
+import { holdFence } from './pause.ts';
 import { runOnVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { readFenced, recordStale, recordWarning } from './records.ts';
+import { readBreach, readFenced, recordStale, recordWarning } from './records.ts';
 import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
-import { endWorkload, scaleTo, startInTurn } from './workloads.ts';
+import { endWorkload, scaleTo, startInTurn, statefulSetOf } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
@@ -23,7 +21,7 @@ type Converged = z.infer<typeof convergedSchema>;
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await keepPaused(restore, ports);
+  await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
   return await converge(item, { ...goal('stop-datastore', item), limitSeconds: 300, remedy }, ports, async () => {
     for (const { installation } of restore.datastores) {
@@ -40,7 +38,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
   if (standing === 'serving') return { done: true };
   if (standing === 'taking-back') throw interruptedOnTheWayBack(item.operation, 'It goes on being taken back.');
   const restore = await openRestore(item, ports);
-  await keepPaused(restore, ports);
+  await holdFence(item, restore, ports);
   const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';
   return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, () =>
     runOnVolumes(restore, item.direction === 'forward' ? 'swap' : 'back', ports),
@@ -55,7 +53,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await hasServed(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await keepPaused(restore, ports);
+  await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
   return await converge(item, { ...goal('start-datastore', item), limitSeconds: 900, remedy }, ports, async () => {
     for (const datastore of restore.datastores) {
@@ -99,7 +97,8 @@ async function membersWaitFor(
     }
     return undefined;
   }
-  if (fenced === undefined) return undefined;
+  // Where somebody may have written since, what is found is theirs, and no reason to stop.
+  if (fenced === undefined || (await readBreach(item.operation, ports)) !== undefined) return undefined;
   const hashes = await hashMembers(workloadOf(installation, tls), fenced.revision, reach);
   for (const answer of hashes) {
     if ('reason' in answer) return `${answer.pod} does not tell its hash: ${answer.reason}`;
@@ -128,8 +127,4 @@ function describeStale(datastore: string, { removed, left }: StaleKeys): string 
 
 function goal(step: string, { direction }: DirectedRestore): Pick<Goal, 'step' | 'direction'> {
   return { step, direction };
-}
-
-function statefulSetOf({ namespace, statefulSet, members }: EtcdInstallation): Workload {
-  return { kind: 'StatefulSet', namespace, name: statefulSet, replicas: members.length };
 }

@@ -8,14 +8,10 @@ import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { recordFenced } from './records.ts';
+import { holdFence } from './pause.ts';
+import { recordFenceBegun, recordFenced } from './records.ts';
 import { standingOf } from './resumed.ts';
 import { endWorkload } from './workloads.ts';
-
-/** A pause that ends by itself, should nobody be left to take it away; every step that needs it looks after it. */
-const PAUSE_MILLISECONDS = 30 * 60 * 1000;
-/** No step is given more time than this: a pause that lasts longer is enough for it. */
-const NEEDED_MILLISECONDS = 20 * 60 * 1000;
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
@@ -29,8 +25,10 @@ export async function fenceControlPlane(
   const standing = item.direction === 'back' ? 'taking-back' : await standingOf(item, ports);
   if (standing === 'serving') return { done: true };
   const restore = await openRestore(item, ports);
-  await keepPaused(restore, ports);
+  await holdFence(item, restore, ports);
   const at = ports.clock().toISOString();
+  // Only what is paused is noted: without the note a restore that goes on plans anew.
+  if (item.direction === 'forward') await recordFenceBegun(item.operation, { at, token: item.lock.token }, ports);
   const goal = {
     step: 'fence-control-plane',
     direction: item.direction,
@@ -79,18 +77,6 @@ function refuseOvertaken(datastores: readonly PlannedDatastore[], revisions: rea
       remedy: 'Plan it anew: it was prepared for fewer writes than there were.',
     });
   }
-}
-
-/** Sets the pause again where it would end too soon; the API is away while its reconcilers are waited for. */
-export async function keepPaused(
-  { platform, cluster, name }: OpenedRestore,
-  { clock }: ClusterRunPorts,
-): Promise<void> {
-  const now = clock().getTime();
-  const present = await platform.readPause(cluster.api, name);
-  if (present === 'true' || (present !== null && Date.parse(present) > now + NEEDED_MILLISECONDS)) return;
-  const until = new Date(now + PAUSE_MILLISECONDS);
-  await platform.setPause(cluster.api, name, until.toISOString().replace(/\.\d+Z$/, 'Z'));
 }
 
 async function workloadsOf(

@@ -1,18 +1,22 @@
 import type * as z from 'zod';
-import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { removeHelperPods, runOnVolumes } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
-import { readSafetyPoint } from './records.ts';
+import { whyKept } from './kept.ts';
+import { isAbandoned, isServed, readPauseSet, recordCrashed } from './records.ts';
 import { removeStaged } from './staging.ts';
-import { restartCrashed } from './workloads.ts';
+import { crashedPods, restartCrashed } from './workloads.ts';
+
+/** So long pods of the control plane that crashed without the API are waited for; then they are named. */
+const CRASHED_SECONDS = 30;
 
 /**
  * Leaves the control plane to its platform again: the pause as it was before, what crashed without the API started again, and
- * nothing of the operation in the namespace or on volumes, unless what lay there before is in no recovery point. It also ends a
- * restore that was not begun.
+ * nothing of the operation in the namespace or on volumes, unless what lay there before is in no verified recovery point. It also
+ * ends a restore that was not begun, and one that is abandoned.
  */
 export async function finishRestore(
   item: DirectedRestore,
@@ -20,34 +24,52 @@ export async function finishRestore(
 ): Promise<z.infer<typeof convergedSchema>> {
   const restore = await openRestore(item, ports);
   const { platform, cluster, name, plan } = restore;
-  if (item.direction === 'forward') await platform.markRestored(cluster.api, name);
-  await platform.setPause(cluster.api, name, plan.target.pausedUntil);
+  const isRestored = item.direction === 'forward' || (await isServed(item.operation, ports));
+  if (isRestored) await platform.markRestored(cluster.api, name);
+  if (await isPauseOurs(restore, ports)) await platform.setPause(cluster.api, name, plan.target.pausedUntil);
   const goal = {
     step: 'finish-restore',
     direction: item.direction,
     limitSeconds: 300,
     remedy: 'The control plane works. Remove the pods named lifeboat-… and the directory of that name on the volumes.',
   };
-  for (const namespace of namespacesOf(plan)) await restartCrashed(cluster.api, namespace);
+  await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
   await removeStaged(item.operation, ports);
-  const safety = await readSafetyPoint(item.operation, ports);
-  const cleared = await withVolumesToClear(restore, item.direction === 'forward' && safety?.id === null);
+  const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
+  const cleared = await withVolumesToClear(restore, isKept);
   let isCleared = false;
-  return await converge(item, goal, ports, async () => {
+  return await converge(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
       const waitsFor = await runOnVolumes(cleared, 'clear', ports);
       if (waitsFor !== undefined) return waitsFor;
       isCleared = true;
     }
-    return await removeHelperPods(restore);
+    const waitsFor = await removeHelperPods(restore);
+    if (waitsFor !== undefined) return waitsFor;
+    const crashed = await eachNamespace(plan, (namespace) => crashedPods(cluster.api, namespace));
+    if (crashed.length > 0 && workedSeconds < CRASHED_SECONDS)
+      return `${crashed.join(', ')} crashed and must come up again`;
+    await recordCrashed(item.operation, crashed, ports);
+    return undefined;
   });
 }
 
-/** The same with the members on whose volumes nothing has to stay: what lay there before may be in no recovery point. */
-async function withVolumesToClear(restore: OpenedRestore, isOnlyCopy: boolean): Promise<OpenedRestore> {
+async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Promise<string[]>): Promise<string[]> {
+  return (await Promise.all([...namespacesOf(plan)].map(work))).flat();
+}
+
+/** Whether the pause that stands is one that the restore has set: an abandoned one may meet that of somebody else. */
+async function isPauseOurs({ plan, platform, cluster, name }: OpenedRestore, ports: ClusterRunPorts): Promise<boolean> {
+  if (!(await isAbandoned(plan.operation, ports))) return true;
+  const present = await platform.readPause(cluster.api, name);
+  return present !== null && present === (await readPauseSet(plan.operation, ports));
+}
+
+/** The same with the members on whose volumes nothing has to stay. */
+async function withVolumesToClear(restore: OpenedRestore, isKept: boolean): Promise<OpenedRestore> {
   const { api } = restore.cluster;
   const isToBeCleared = async ({ lostClaim, claim }: EtcdMemberVolume, namespace: string) => {
-    if (lostClaim === null) return !isOnlyCopy;
+    if (lostClaim === null) return !isKept;
     // A restore that ended early may not have made it.
     return (await api.get({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: claim })) !== undefined;
   };

@@ -1,12 +1,12 @@
 import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
-import { NotFoundError } from '../domain/errors.ts';
+import { GateError, NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
-import type { DatastorePlan, LockedRestore, RestorePlan } from '../domain/restore.ts';
+import type { DatastorePlan, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
-import { readRestorePlan } from './records.ts';
+import { isAbandoned, readRestorePlan } from './records.ts';
 
 /** A restore as its steps work on it. */
 export interface OpenedRestore {
@@ -23,15 +23,36 @@ export interface PlannedDatastore {
   readonly installation: EtcdInstallation;
 }
 
-/** The plan of a restore, and the management cluster that it works on. Errors as of {@link readRestorePlan}. */
-export async function openRestore(item: LockedRestore, { journal, connect }: ClusterRunPorts): Promise<OpenedRestore> {
-  const plan = await readRestorePlan(item, { journal });
-  const { controlPlane, platform } = item;
-  const name = parseControlPlaneName(controlPlane);
+/**
+ * The plan of a restore, and the management cluster that it works on. Errors as of {@link readRestorePlan}; GateError once the
+ * restore has ended: a late delivery or a redrive must not do anything any more.
+ */
+export async function openRestore(
+  item: DirectedRestore,
+  { journal, connect }: ClusterRunPorts,
+): Promise<OpenedRestore> {
+  const { operation, direction } = item;
+  if (await journal.has(operation, 'result')) {
+    throw new GateError(`restore ${operation} has ended; nothing is done for it any more`, {
+      remedy: `"lifeboat operation ${operation}" shows how it ended. To restore, begin a new one.`,
+    });
+  }
+  if (direction === 'forward' && (await isAbandoned(operation, { journal }))) {
+    throw new GateError(`restore ${operation} was abandoned`, { remedy: 'To restore, begin a new one.' });
+  }
+  return await openPlan(await readRestorePlan(item, { journal }), { connect });
+}
+
+/** The same of a plan at hand, whether or not the restore has ended. */
+export async function openPlan(
+  plan: RestorePlan,
+  { connect }: Pick<ClusterRunPorts, 'connect'>,
+): Promise<OpenedRestore> {
+  const name = parseControlPlaneName(plan.controlPlane);
   return {
     name,
     plan,
-    platform: platforms[platform],
+    platform: platforms[plan.platform],
     cluster: await connect(name.managementCluster),
     datastores: plan.datastores.map((datastore) => ({
       plan: datastore,

@@ -8,7 +8,7 @@ import { lookAtMembers } from '../datastores/etcd/restore/look-at-members.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { revisionBump } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../domain/control-plane.ts';
-import { NotFoundError } from '../domain/errors.ts';
+import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import { PhaseTimer } from '../domain/progress.ts';
@@ -16,9 +16,10 @@ import type { EtcdEntry } from '../domain/recovery-point.ts';
 import {
   restorePlanSchema,
   type DatastorePlan,
-  type Restore,
+  type PlannedRestore,
   type RestorePlan,
   type RestoreRequest,
+  type StartRequest,
 } from '../domain/restore.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
@@ -26,7 +27,10 @@ import { platforms } from '../platforms/registry.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, withSpoolFile } from '../recovery-points/unpack.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
+import { abandonRestore } from './abandon.ts';
+import { refuseBreached } from './breach.ts';
 import { choosePoint } from './choose-point.ts';
+import { openPlan } from './opened.ts';
 import {
   checkIdentity,
   isFull,
@@ -36,7 +40,7 @@ import {
   warningsOf,
   warningsOfDatastore,
 } from './preflight.ts';
-import { findRestorePlan } from './records.ts';
+import { findRestorePlan, isFenceBegun } from './records.ts';
 import { warningsOfRights } from './rights.ts';
 import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
@@ -50,20 +54,52 @@ const AWAY_SECONDS = 11;
 const AWAY_SECONDS_A_MEMBER = 3;
 const AWAY_BYTES_A_SECOND = 30_000_000;
 
+/** A plan that nothing was done for is good for so long; later the control plane may have become another. */
+const PLAN_MILLISECONDS = 60 * 60 * 1000;
+
 /**
- * Plans a restore once, and gives what the next steps refer to. It touches nothing: RestoreRefusedError, CorruptSnapshotError or
- * IdentityIncompleteError when the restore may not be.
+ * Plans a restore once, and gives what the next steps refer to; or closes one that is to be abandoned. A restore that was planned
+ * before goes on only if it is what is asked for and nobody can have written since its fence. It touches nothing:
+ * RestoreRefusedError, CorruptSnapshotError or IdentityIncompleteError when the restore may not be.
  */
-export async function planRestore(request: RestoreRequest, ports: ClusterRunPorts): Promise<Restore> {
+export async function planRestore(request: StartRequest, ports: ClusterRunPorts): Promise<PlannedRestore> {
+  if ('abandon' in request) return await abandonRestore(request.abandon, ports);
   const { operation } = request;
-  if (!(await ports.journal.has(operation, 'plan'))) {
-    await ports.journal.record(operation, 'plan', restorePlanSchema, await makePlan(request, ports));
-  }
+  const known = await findRestorePlan(operation, ports);
+  if (known !== undefined) await refuseToGoOn(known.document, request, ports);
+  else await ports.journal.record(operation, 'plan', restorePlanSchema, await makePlan(request, ports));
   // As it lies there: another delivery may have been faster.
-  const planned = await findRestorePlan(operation, ports);
+  const planned = known ?? (await findRestorePlan(operation, ports));
   if (planned === undefined) throw new NotFoundError(`restore ${operation} has no plan`);
   const { controlPlane, platform, point } = planned.document;
-  return { operation, controlPlane, platform, point, planSha256: planned.sha256 };
+  return { operation, controlPlane, platform, point, planSha256: planned.sha256, way: 'forward' };
+}
+
+/** RestoreRefusedError for an operation that is another restore, has ended, is too old, or may overwrite what was written since. */
+async function refuseToGoOn(plan: RestorePlan, request: RestoreRequest, ports: ClusterRunPorts): Promise<void> {
+  const { operation, controlPlane, point, plannedAt } = plan;
+  const isSame =
+    request.controlPlane === controlPlane && (request.point === point || request.point === plan.request?.point);
+  const remedy = 'Begin a new restore, under another name or none.';
+  if (!isSame) {
+    throw new RestoreRefusedError(
+      `operation ${operation} is the restore of ${controlPlane} to ${point}, and not of ${request.controlPlane} to ${request.point}`,
+      { remedy },
+    );
+  }
+  if (await ports.journal.has(operation, 'result')) {
+    throw new RestoreRefusedError(`restore ${operation} of ${controlPlane} has ended`, {
+      remedy: `"lifeboat operation ${operation}" shows how. ${remedy}`,
+    });
+  }
+  if (await isFenceBegun(operation, ports)) {
+    await refuseBreached(await openPlan(plan, ports), ports);
+  } else if (ports.clock().getTime() > Date.parse(plannedAt) + PLAN_MILLISECONDS) {
+    throw new RestoreRefusedError(
+      `restore ${operation} of ${controlPlane} was planned at ${plannedAt} and never begun: the plan is too old`,
+      { remedy: `"lifeboat abandon ${operation}" removes what it prepared. ${remedy}` },
+    );
+  }
 }
 
 /** The plan of a restore as things stand now; nothing is written anywhere. Errors as of {@link planRestore}. */
@@ -95,6 +131,7 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
   return {
     kind: 'restore',
     operation: request.operation,
+    request,
     controlPlane: formatControlPlaneName(name),
     platform: platform.name,
     point: point.address.id,

@@ -2,7 +2,7 @@ import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { describeObject } from '../domain/kubernetes-object.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { readIdentity } from '../recovery-points/identity.ts';
-import { keepPaused } from './fence.ts';
+import { keepPaused } from './pause.ts';
 import { isWhole, type OpenedRestore } from './opened.ts';
 
 /**

@@ -6,6 +6,7 @@ import {
   type Direction,
   type Restore,
   type RestorePlan,
+  type SafetyPoint,
 } from '../domain/restore.ts';
 import type { Journal, SealedDocument } from '../store/journal.ts';
 
@@ -33,7 +34,21 @@ const fencedSchema = z.strictObject({
   /** Each datastore as it stood when nobody could write to it any more. */
   datastores: z.record(z.string(), z.strictObject({ revision: z.int(), hash: z.int(), compactRevision: z.int() })),
 });
-type Fenced = z.infer<typeof fencedSchema>;
+export type Fenced = z.infer<typeof fencedSchema>;
+
+const fenceBegunSchema = z.strictObject({
+  at: z.iso.datetime(),
+  /** Of the control plane's lock at that time: as long as it is the same, nobody else has had the lock. */
+  token: z.int().positive(),
+});
+
+/** From when on somebody else may have written, and why that is thought. */
+const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() });
+
+const PAUSE = 'pause-set';
+const crashedSchema = z.array(z.string());
+
+const abandonedSchema = z.strictObject({ at: z.iso.datetime() });
 
 const apiBackSchema = z.strictObject({ at: z.iso.datetime() });
 
@@ -72,6 +87,11 @@ export function stepName(step: string, direction: Direction): string {
   return direction === 'forward' ? step : `${step}-back`;
 }
 
+/** The document that a step leaves in the journal when it is begun. */
+export function waitingName(name: string): string {
+  return `steps/${name}-waiting`;
+}
+
 /** The plan of a restore as it lies in the journal; undefined when there is none. */
 export async function findRestorePlan(
   operation: string,
@@ -107,11 +127,90 @@ export async function readFenced(operation: string, { journal }: RecordPorts): P
   return await journal.read(operation, 'fenced', fencedSchema);
 }
 
-/** undefined while the step that takes it has not ended. */
-export async function readSafetyPoint(
+export async function recordFenceBegun(
+  operation: string,
+  begun: z.infer<typeof fenceBegunSchema>,
+  { journal }: RecordPorts,
+): Promise<void> {
+  await journal.record(operation, 'fence-begun', fenceBegunSchema, begun);
+}
+
+/** undefined while the reconcilers were not paused for the fence yet. */
+export async function readFenceBegun(
   operation: string,
   { journal }: RecordPorts,
-): Promise<z.infer<typeof safetyPointSchema> | undefined> {
+): Promise<z.infer<typeof fenceBegunSchema> | undefined> {
+  return await journal.read(operation, 'fence-begun', fenceBegunSchema);
+}
+
+/** Whether the fence was begun, by whichever version of Lifeboat. */
+export async function isFenceBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('fence-control-plane'));
+}
+
+/** Whether the exchange of the data was begun: from then on they may be either. */
+export async function isSwapBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('swap-data'));
+}
+
+/** Whether the data of before were put back. */
+export async function isPutBack(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);
+}
+
+/** Whether the restored control plane was up and compared. */
+export async function isServed(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, 'steps/start-control-plane');
+}
+
+export async function recordBreach(
+  operation: string,
+  breach: z.infer<typeof breachSchema>,
+  { journal }: RecordPorts,
+): Promise<void> {
+  await journal.record(operation, 'fence-broken', breachSchema, breach);
+}
+
+export async function readBreach(
+  operation: string,
+  { journal }: RecordPorts,
+): Promise<z.infer<typeof breachSchema> | undefined> {
+  return await journal.read(operation, 'fence-broken', breachSchema);
+}
+
+export async function recordAbandoned(operation: string, at: Date, { journal }: RecordPorts): Promise<void> {
+  await journal.record(operation, 'abandoned', abandonedSchema, { at: at.toISOString() });
+}
+
+export async function isAbandoned(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, 'abandoned');
+}
+
+/** The pause that the restore has set last; written before it is set. */
+export async function recordPauseSet(operation: string, pausedUntil: string, { journal }: RecordPorts): Promise<void> {
+  await journal.revise(operation, PAUSE, z.string(), () => pausedUntil);
+}
+
+/** undefined when the restore has set none. */
+export async function readPauseSet(operation: string, { journal }: RecordPorts): Promise<string | undefined> {
+  return await journal.read(operation, PAUSE, z.string());
+}
+
+/** Pods of the control plane that still crashed when the restore had ended. */
+export async function recordCrashed(
+  operation: string,
+  pods: readonly string[],
+  { journal }: RecordPorts,
+): Promise<void> {
+  if (pods.length > 0) await journal.record(operation, 'crashed-pods', crashedSchema, [...pods]);
+}
+
+export async function readCrashed(operation: string, { journal }: RecordPorts): Promise<string[]> {
+  return (await journal.read(operation, 'crashed-pods', crashedSchema)) ?? [];
+}
+
+/** undefined while the step that takes it has not ended. */
+export async function readSafetyPoint(operation: string, { journal }: RecordPorts): Promise<SafetyPoint | undefined> {
   return await journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
 }
 

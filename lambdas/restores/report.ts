@@ -8,8 +8,14 @@ import {
 } from '../domain/restore.ts';
 import type { RunPorts } from '../operations/ports.ts';
 import { readReason } from '../operations/reason.ts';
+import { whyKept } from './kept.ts';
 import {
+  isAbandoned,
+  isPutBack,
+  isServed,
+  isSwapBegun,
   readApiBack,
+  readCrashed,
   readFenced,
   readRestorePlan,
   readSafetyPoint,
@@ -24,6 +30,9 @@ const STEPS = (['forward', 'back'] as const).flatMap((direction) =>
   TIMED_STEPS.map((step) => stepName(step, direction)),
 );
 
+/** Between two steps of one run there is less. */
+const IDLE_MILLISECONDS = 30_000;
+
 /** Puts the result of a restore together and keeps it. Delivered twice, it gives what it recorded first. */
 export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<RestoreResult> {
   const { planSha256, ...ending } = end;
@@ -32,35 +41,35 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
   const safety = await readSafetyPoint(operation, ports);
   const fenced = await readFenced(operation, ports);
   const back = await readApiBack(operation, ports);
-  const phases = await Promise.all(
-    STEPS.map(async (name) => {
-      const times = await ports.journal.read(operation, `steps/${name}`, stepTimesSchema);
-      if (times === undefined) return [];
-      return [{ name, milliseconds: Date.parse(times.doneAt) - Date.parse(times.startedAt) }];
-    }),
-  );
+  const steps = await timesOfSteps(operation, ports);
+  const isAtEnd = outcome === 'restored' || outcome === 'unfinished';
+  const abandoned = outcome === 'rolled-back' && (await isAbandoned(operation, ports));
+  const kept = await whyKept(operation, isAtEnd ? 'forward' : 'back', ports);
   const result: RestoreResult = {
     ...ending,
+    outcome: abandoned ? 'abandoned' : outcome,
     failure: failure === null ? null : { ...failure, reason: readReason(failure.reason) },
     failureOnTheWayBack:
       failureOnTheWayBack === null ? null : { ...failureOnTheWayBack, reason: readReason(failureOnTheWayBack.reason) },
     finishedAt: ports.clock().toISOString(),
     safetyPoint: safety?.id ?? null,
+    safetyVerdict: safety?.verdict ?? null,
     apiAwayMilliseconds:
       fenced === undefined || back === undefined ? null : Math.max(0, back.getTime() - Date.parse(fenced.at)),
-    phases: phases.flat(),
+    phases: phasesOf(steps),
     stale: (await Promise.all(plan.datastores.map(({ datastore }) => readStale(operation, datastore, ports)))).flat(),
-    warnings:
-      outcome === 'restored' || outcome === 'unfinished'
-        ? (await Promise.all(plan.datastores.map(({ datastore }) => readWarnings(operation, datastore, ports)))).flat()
-        : plan.datastores.flatMap(describeFull),
-    left:
-      outcome === 'restored' || outcome === 'unfinished'
-        ? describeLeft(plan, safety)
-        : plan.lostIdentity.map(describeMade),
-    state:
-      outcome === 'stuck'
-        ? describeState(plan, safety?.id ?? undefined, new Set(phases.flat().map(({ name }) => name)))
+    warnings: isAtEnd
+      ? (await Promise.all(plan.datastores.map(({ datastore }) => readWarnings(operation, datastore, ports)))).flat()
+      : plan.datastores.flatMap(describeFull),
+    left: [
+      ...(kept === undefined ? [] : describeKept(plan, kept, isAtEnd)),
+      ...(isAtEnd ? [] : plan.lostIdentity.map(describeMade)),
+      ...(await readCrashed(operation, ports)).map(describeCrashed),
+    ],
+    state: abandoned
+      ? await describeAbandoned(plan, ports)
+      : outcome === 'stuck'
+        ? describeState(plan, safety?.id ?? undefined, new Set(steps.map(({ name }) => name)))
         : [],
   };
   return await ports.journal.record(operation, 'result', restoreResultSchema, result);
@@ -78,21 +87,62 @@ function describeMade(object: string): string {
   return `${object} was gone and may have been made again: it is left`;
 }
 
-/** What lay on the volumes before, where no safety recovery point holds it. */
-function describeLeft(
-  { operation, target }: RestorePlan,
-  safety: Awaited<ReturnType<typeof readSafetyPoint>>,
-): string[] {
-  if (safety?.id !== null) return [];
+function describeCrashed(pod: string): string {
+  return `pod ${pod} still crashes: read its logs`;
+}
+
+interface StepTimes {
+  readonly name: string;
+  readonly startedAt: number;
+  readonly doneAt: number;
+}
+
+/** The steps that were done, in the order in which they were begun. */
+async function timesOfSteps(operation: string, { journal }: RunPorts): Promise<StepTimes[]> {
+  const steps = await Promise.all(
+    STEPS.map(async (name) => {
+      const times = await journal.read(operation, `steps/${name}`, stepTimesSchema);
+      if (times === undefined) return [];
+      return [{ name, startedAt: Date.parse(times.startedAt), doneAt: Date.parse(times.doneAt) }];
+    }),
+  );
+  return steps.flat().sort((a, b) => a.startedAt - b.startedAt);
+}
+
+/** How long each step took, and how long nobody worked on the restore between two of them, so that all together is all the time. */
+function phasesOf(steps: readonly StepTimes[]): RestoreResult['phases'] {
+  return steps.flatMap(({ name, startedAt, doneAt }, index) => {
+    const idle = startedAt - (steps[index - 1]?.doneAt ?? startedAt);
+    const pause = idle < IDLE_MILLISECONDS ? [] : [{ name: 'nobody at work', milliseconds: idle }];
+    return [...pause, { name, milliseconds: doneAt - startedAt }];
+  });
+}
+
+/** Where what was put aside lies, and why it was left there. */
+function describeKept({ operation, target }: RestorePlan, why: string, isRestored: boolean): string[] {
   return target.datastores.flatMap(({ mountPath, members }) => {
     const claims = members.filter(({ lostClaim }) => lostClaim === null).map(({ claim }) => claim);
-    const previous = `${mountPath}/lifeboat-${operation}/previous`;
-    return claims.length === 0
-      ? []
-      : [
-          `no safety recovery point could be taken (${safety.reason ?? ''}): what lay on ${claims.join(', ')} before is still there, in ${previous}; remove the directory when nobody wants it any more`,
-        ];
+    const own = `${mountPath}/lifeboat-${operation}`;
+    const what = isRestored
+      ? `what lay on ${claims.join(', ')} before is still there, in ${own}/previous`
+      : `what the restore put aside on ${claims.join(', ')} is still there, in ${own}`;
+    return claims.length === 0 ? [] : [`${why}: ${what}; remove the directory when nobody wants it any more`];
   });
+}
+
+/** How a restore that was abandoned has left the control plane. */
+async function describeAbandoned(
+  { operation, controlPlane, point, target }: RestorePlan,
+  ports: RunPorts,
+): Promise<string[]> {
+  if (await isServed(operation, ports)) return [`${controlPlane} keeps the data of ${point}: they served already`];
+  if (await isPutBack(operation, ports)) return [`the data of before are back in place`];
+  if (!(await isSwapBegun(operation, ports))) return [`the data of ${controlPlane} were never exchanged`];
+  const claims = target.datastores.flatMap(({ members }) => members.map(({ claim }) => claim));
+  return [
+    `the data on ${claims.join(', ')} are as they were found: those of before or those of ${point}; nothing of them was changed`,
+    'Replicas were left alone as well. See that the control plane runs, or restore a recovery point.',
+  ];
 }
 
 /** Where everything stands when the way back has failed as well, and how a person goes on from there. */

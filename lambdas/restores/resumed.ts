@@ -1,7 +1,6 @@
 import { GateError } from '../domain/errors.ts';
 import type { Direction, DirectedRestore } from '../domain/restore.ts';
-import { waitingName } from './converge.ts';
-import { stepName, type RecordPorts } from './records.ts';
+import { isPutBack, isServed, isSwapBegun, stepName, waitingName, type RecordPorts } from './records.ts';
 
 /**
  * How far a restore has come that may be one that goes on after its process or execution was ended. `fencing`: the data are
@@ -19,23 +18,22 @@ const WAY_BACK = ['fence-control-plane', 'stop-datastore', 'swap-data', 'start-d
 export async function standingOf({ operation }: DirectedRestore, { journal }: RecordPorts): Promise<Standing> {
   const isBegun = (step: string, direction: Direction) =>
     journal.has(operation, waitingName(stepName(step, direction)));
-  const isDone = (step: string, direction: Direction) => journal.has(operation, `steps/${stepName(step, direction)}`);
-  const [isSwapBegun, isStopBegun, isServing, isPutBack, isTidying, ...wayBack] = await Promise.all([
-    isBegun('swap-data', 'forward'),
+  const [swapBegun, stopBegun, served, putBack, tidying, ...wayBack] = await Promise.all([
+    isSwapBegun(operation, { journal }),
     isBegun('stop-datastore', 'forward'),
-    isDone('start-control-plane', 'forward'),
-    isDone('swap-data', 'back'),
+    isServed(operation, { journal }),
+    isPutBack(operation, { journal }),
     isBegun('finish-restore', 'back'),
     ...WAY_BACK.map((step) => isBegun(step, 'back')),
   ]);
-  const isTakenBack = wayBack.includes(true);
-  if (isPutBack || isTidying || (isTakenBack && !isSwapBegun)) {
+  const takenBack = wayBack.includes(true);
+  if (putBack || tidying || (takenBack && !swapBegun)) {
     throw interruptedOnTheWayBack(operation, 'The data of before are in place.');
   }
-  if (isTakenBack) return 'taking-back';
-  if (isServing) return 'serving';
-  if (isSwapBegun) return 'swapping';
-  return isStopBegun ? 'stopping' : 'fencing';
+  if (takenBack) return 'taking-back';
+  if (served) return 'serving';
+  if (swapBegun) return 'swapping';
+  return stopBegun ? 'stopping' : 'fencing';
 }
 
 /** What ends the way forward of a restore that was on its way back. */
@@ -47,5 +45,5 @@ export function interruptedOnTheWayBack(operation: string, now: string): GateErr
 
 /** Whether the restored control plane was up already: then a restore that is resumed ends nothing any more. */
 export async function hasServed({ operation, direction }: DirectedRestore, { journal }: RecordPorts): Promise<boolean> {
-  return direction === 'forward' && (await journal.has(operation, 'steps/start-control-plane'));
+  return direction === 'forward' && (await isServed(operation, { journal }));
 }

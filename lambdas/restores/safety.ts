@@ -11,11 +11,12 @@ import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
 import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import type { Manifest } from '../domain/recovery-point.ts';
-import { safetyPointSchema, type DirectedRestore } from '../domain/restore.ts';
+import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../domain/restore.ts';
+import { verdictOf } from '../domain/verdict.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
-import { keepPaused } from './fence.ts';
+import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore } from './opened.ts';
 import { readFenced } from './records.ts';
 
@@ -32,18 +33,20 @@ export async function takeSafetyPoint(
     const startedAt = ports.clock().toISOString();
     await keepLock(item, ports);
     const restore = await openRestore(item, ports);
-    await keepPaused(restore, ports);
-    const done = (id: string | null, reason: string | null) => {
-      return { id, reason, startedAt, doneAt: ports.clock().toISOString() };
+    await holdFence(item, restore, ports);
+    const done = (point: Pick<SafetyPoint, 'id' | 'reason' | 'verdict'>) => {
+      return { ...point, startedAt, doneAt: ports.clock().toISOString() };
     };
     // An earlier delivery may have ended between the point's manifest and the journal.
     for await (const point of ports.catalogue.points(restore.name)) {
-      if ('manifest' in point && point.manifest.operation === item.operation) return done(point.address.id, null);
+      if ('manifest' in point && point.manifest.operation === item.operation) {
+        return done({ id: point.address.id, reason: null, verdict: point.verdict });
+      }
     }
     const manifest = await takeIfPossible(restore, ports);
-    if ('reasonForNone' in manifest) return done(null, manifest.reasonForNone);
+    if ('reasonForNone' in manifest) return done({ id: null, reason: manifest.reasonForNone, verdict: null });
     await refuseWritten(manifest, restore, ports);
-    return done(manifest.id, null);
+    return done({ id: manifest.id, reason: null, verdict: verdictOf(manifest) });
   });
 }
 

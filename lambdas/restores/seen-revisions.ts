@@ -3,7 +3,7 @@ import type { SeenRevision } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { passOverUnreadable, recordedRestores } from '../operations/recorded-restores.ts';
-import { waitingName } from './converge.ts';
+import { waitingName } from './records.ts';
 
 /** What is needed of a plan, so that those of other versions of Lifeboat are read as well; null: it is another document. */
 const plannedSchema = z

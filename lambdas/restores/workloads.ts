@@ -1,4 +1,5 @@
 import { GateError } from '../domain/errors.ts';
+import type { EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { Workload } from '../domain/restore-target.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
@@ -58,15 +59,26 @@ interface DeletionMetadata {
 }
 
 /**
- * Starts pods again that ended because the API was away: kubelet would let them wait for up to five minutes before it tries.
- * Only such as somebody makes anew.
+ * Starts pods again that ended because the API was away: kubelet would let them wait for up to five minutes before it tries. Only
+ * such as somebody makes anew. Gives their names.
  */
-export async function restartCrashed(api: KubeApi, namespace: string): Promise<void> {
-  for (const pod of await api.list('v1', 'Pod', { namespace })) {
-    const { name, uid, ownerReferences = [] } = pod.metadata;
-    if (ownerReferences.length === 0 || !isCrashed(pod)) continue;
+export async function restartCrashed(api: KubeApi, namespace: string): Promise<string[]> {
+  const crashed = await listCrashed(api, namespace);
+  for (const { metadata } of crashed) {
+    const { name, uid } = metadata;
     await api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, uid === undefined ? {} : { uid });
   }
+  return crashed.map(({ metadata }) => metadata.name);
+}
+
+/** The names of pods that crash and that somebody makes anew. */
+export async function crashedPods(api: KubeApi, namespace: string): Promise<string[]> {
+  return (await listCrashed(api, namespace)).map(({ metadata }) => metadata.name);
+}
+
+async function listCrashed(api: KubeApi, namespace: string): Promise<KubernetesObject[]> {
+  const pods = await api.list('v1', 'Pod', { namespace });
+  return pods.filter((pod) => (pod.metadata.ownerReferences ?? []).length > 0 && isCrashed(pod));
 }
 
 function isRunning(pod: KubernetesObject): boolean {
@@ -83,6 +95,16 @@ function isCrashed(pod: KubernetesObject): boolean {
 interface Standing {
   readonly replicas: number;
   readonly pods: readonly KubernetesObject[];
+}
+
+/** The StatefulSet that a datastore's members are pods of. */
+export function statefulSetOf({ namespace, statefulSet, members }: EtcdInstallation): Workload {
+  return { kind: 'StatefulSet', namespace, name: statefulSet, replicas: members.length };
+}
+
+/** The pods of a workload that have not ended. GateError when it is gone. */
+export async function podsOf(api: KubeApi, workload: Workload): Promise<readonly KubernetesObject[]> {
+  return (await lookAt(api, workload)).pods;
 }
 
 async function lookAt(api: KubeApi, { kind, namespace, name }: Workload): Promise<Standing> {

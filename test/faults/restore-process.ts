@@ -2,7 +2,7 @@
  * Runs or resumes a restore by the machine's file as the command line does, with a fault at one delivery of one step:
  * `node restore-process.ts <control plane> <operation> <point> <fault as JSON>`. Prints the ending as one JSON document.
  */
-import { RESTORE_STEPS } from '../../bin/commands/restore.ts';
+import { RESTORE_STEPS } from '../../bin/local/restore-machine.ts';
 import { loadConfiguration } from '../../bin/local/configuration-file.ts';
 import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
 import { openPorts, type Ports } from '../../bin/local/ports.ts';

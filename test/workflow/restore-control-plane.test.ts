@@ -1,6 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { LockedError } from '../../lambdas/domain/errors.ts';
-import { restoreResultSchema, type RestoreEnd, type RestoreResult } from '../../lambdas/domain/restore.ts';
+import {
+  restoreResultSchema,
+  WAYS,
+  type RestoreEnd,
+  type RestoreResult,
+  type Way,
+} from '../../lambdas/domain/restore.ts';
 import { ANY_ERROR, parseAsl, retriesOf, tasksOf } from './asl.ts';
 import { loadSteps, type AnySteps } from './machine-steps.ts';
 import {
@@ -35,7 +41,12 @@ let steps: AnySteps;
 const recorder = new TransitionRecorder(machine);
 
 /** The steps of both directions apart: `SwapData back`. Steps that are not `settled` wait once before they are done. */
-async function run(script: Script, options: ScriptedRunOptions = {}, unsettled = false): Promise<RestoreRun> {
+async function run(
+  script: Script,
+  options: ScriptedRunOptions = {},
+  unsettled = false,
+  way: Way = 'forward',
+): Promise<RestoreRun> {
   let result: RestoreResult | undefined;
   const waited = new Set<string>();
   const converge = ({ direction }: { direction: string }, functionName: string) => {
@@ -45,15 +56,17 @@ async function run(script: Script, options: ScriptedRunOptions = {}, unsettled =
     return { done };
   };
   const answers = {
-    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256 }),
+    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256, way }),
     LockControlPlane: () => ({ token: 1 }),
-    TakeSafetyPoint: () => ({ id: POINT, reason: null, ...TIMES }),
+    TakeSafetyPoint: () => ({ id: POINT, reason: null, verdict: 'verified', ...TIMES }),
     ReleaseControlPlane: () => null,
     ReportRestore: (end: RestoreEnd) => {
       result = restoreResultSchema.parse({
         ...end,
+        outcome: way === 'forward' ? end.outcome : 'abandoned',
         finishedAt: TIMES.doneAt,
         safetyPoint: null,
+        safetyVerdict: null,
         left: [],
         apiAwayMilliseconds: null,
         phases: [],
@@ -181,6 +194,7 @@ let unsettled: RestoreRun;
 let unsettledBack: RestoreRun;
 let unsettledClearing: RestoreRun;
 let locked: RestoreRun;
+const abandoned = new Map<Way, RestoreRun>();
 const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
 const defective = new Map<string, RestoreRun>();
@@ -192,6 +206,7 @@ beforeAll(async () => {
   unsettled = await run({}, {}, true);
   unsettledBack = await run({ [LAST_STEP_BEFORE_COMMIT]: [new TypeError('a defect')] }, {}, true);
   unsettledClearing = await run({ 'PrepareData forward': [new TypeError('a defect')] }, {}, true);
+  for (const way of WAYS) if (way !== 'forward') abandoned.set(way, await run({}, {}, false, way));
   locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
   for (const subject of SUBJECTS) {
     const { name, step, before, state } = subject;
@@ -210,7 +225,7 @@ beforeAll(async () => {
   }
 }, 120_000);
 
-function found<T>(runs: ReadonlyMap<string, T>, key: string): T {
+function found<Key extends string, T>(runs: ReadonlyMap<Key, T>, key: Key): T {
   const known = runs.get(key);
   if (known === undefined) throw new Error(`there was no run "${key}"`);
   return known;
@@ -257,6 +272,26 @@ describe('the machine restore-control-plane', () => {
       new Set(['PlanRestore', 'LockControlPlane']),
     );
   });
+
+  it.each([
+    ['back', WAYS_BACK['Start the control plane']],
+    ['start', WAYS_BACK['Fence the control plane']],
+    ['leave', WAYS_BACK['Prepare the data']],
+  ] as const)(
+    'goes the way %s when the restore is abandoned, under its lock, and gives the result',
+    (way, steps = []) => {
+      const ended = found(abandoned, way);
+      expect(ended.error).toBeUndefined();
+      expect(ended.result?.outcome).toBe('abandoned');
+      expect(ended.calls.map(({ functionName }) => functionName)).toEqual([
+        'PlanRestore',
+        'LockControlPlane',
+        ...steps,
+        'ReleaseControlPlane',
+        'ReportRestore',
+      ]);
+    },
+  );
 
   it('is refused while another operation works on the control plane, by the name of its owner', () => {
     expect(locked.error).toMatchObject({ name: 'LockedError', message: 'locked by nightly-1' });

@@ -59,6 +59,7 @@ describe('the result of a restore', () => {
       failureOnTheWayBack: null,
       finishedAt: '2026-01-02T04:05:05.000Z',
       safetyPoint: null,
+      safetyVerdict: null,
       apiAwayMilliseconds: null,
       phases: [],
       stale: [],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { operation } from '../../../bin/commands/operations.ts';
 import { restore } from '../../../bin/commands/restore.ts';
+import { Interrupts } from '../../../bin/local/interrupts.ts';
 import type { Ports } from '../../../bin/local/ports.ts';
 import { PlanChangedError, UnsupportedError } from '../../../lambdas/domain/errors.ts';
 import { restorePlanSchema } from '../../../lambdas/domain/restore.ts';
@@ -15,6 +16,8 @@ import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 import { Locks } from '../../../lambdas/store/locks.ts';
 import { plannedRestore, RESTORE } from './planned-restore.ts';
+
+const FORWARD = { lock: { token: 1 }, direction: 'forward' } as const;
 
 let directory: string;
 let ports: Ports;
@@ -45,13 +48,13 @@ describe('the plan of a restore', () => {
 
   it('lies where no run of a policy writes, and is named by its hash from then on', async () => {
     const { planSha256, ...rest } = await begin();
-    expect(rest).toEqual(RESTORE);
+    expect(rest).toEqual({ ...RESTORE, way: 'forward' });
     expect(planSha256).toBe(
       createHash('sha256')
         .update(await readFile(planFile()))
         .digest('hex'),
     );
-    const opened = await openRestore({ ...rest, planSha256, lock: { token: 1 } }, ports);
+    const opened = await openRestore({ ...RESTORE, planSha256, ...FORWARD }, ports);
     expect(opened.plan).toEqual(plannedRestore());
   });
 
@@ -59,7 +62,7 @@ describe('the plan of a restore', () => {
     const planned = await begin();
     const changed = (await readFile(planFile(), 'utf8')).replace('/var/lib', '/var/bin');
     await writeFile(planFile(), changed);
-    await expect(openRestore({ ...planned, lock: { token: 1 } }, ports)).rejects.toThrow(PlanChangedError);
+    await expect(openRestore({ ...planned, ...FORWARD }, ports)).rejects.toThrow(PlanChangedError);
     const end = { ...planned, outcome: 'restored', failure: null, failureOnTheWayBack: null } as const;
     await expect(reportRestore(end, ports)).rejects.toThrow(PlanChangedError);
     expect(await ports.journal.has(RESTORE.operation, 'result')).toBe(false);
@@ -84,6 +87,8 @@ describe('a restore that a former version of Lifeboat has recorded among the run
       latestVerified: false,
       acceptOtherUid: false,
     };
-    await expect(restore(ports, RESTORE.controlPlane, options)).rejects.toThrow(UnsupportedError);
+    await expect(restore(ports, RESTORE.controlPlane, options, new Interrupts(() => undefined))).rejects.toThrow(
+      UnsupportedError,
+    );
   });
 });

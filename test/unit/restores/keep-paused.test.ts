@@ -1,7 +1,13 @@
 import { expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
-import { keepPaused } from '../../../lambdas/restores/fence.ts';
+import { keepPaused } from '../../../lambdas/restores/pause.ts';
 import type { OpenedRestore } from '../../../lambdas/restores/opened.ts';
+import { readPauseSet } from '../../../lambdas/restores/records.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
 
 /** The pauses that are set where the reconcilers know of this one at 03:00. */
 async function setFor(present: string | null): Promise<(string | null)[]> {
@@ -13,9 +19,18 @@ async function setFor(present: string | null): Promise<(string | null)[]> {
       return Promise.resolve();
     },
   };
-  const ports = { clock: () => new Date('2026-01-02T03:00:00Z') } as ClusterRunPorts;
-  await keepPaused({ platform, cluster: {}, name: {} } as unknown as OpenedRestore, ports);
-  return set;
+  const directory = await mkdtemp(join(tmpdir(), 'lifeboat-pause-'));
+  try {
+    const journal = new Journal(new DirectoryStore(directory), 'restore');
+    const ports = { clock: () => new Date('2026-01-02T03:00:00Z'), journal } as unknown as ClusterRunPorts;
+    const plan = { operation: 'restore-1' };
+    await keepPaused({ plan, platform, cluster: {}, name: {} } as unknown as OpenedRestore, ports);
+    // Written down, so that nobody takes it for somebody else's.
+    expect(await readPauseSet('restore-1', { journal })).toBe(set.at(-1));
+    return set;
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 it.each([

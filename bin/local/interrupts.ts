@@ -1,0 +1,48 @@
+import process from 'node:process';
+import { InterruptedError } from '../output/exit-codes.ts';
+
+/**
+ * The signals that end a command: Ctrl-C and SIGTERM. Where ending at once would leave a control plane without its API, the first
+ * one only says so, and the next one ends.
+ */
+export class Interrupts {
+  readonly #print: (sentence: string) => void;
+  #ending = new AbortController();
+  #sentence: string | undefined;
+
+  constructor(print: (sentence: string) => void) {
+    this.#print = print;
+    process.on('SIGINT', this.#interrupt).on('SIGTERM', this.#interrupt);
+  }
+
+  /** Aborted by the signal that ends the command. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** From now on the first interruption only prints this. */
+  holdBack(sentence: string): void {
+    this.#sentence ??= sentence;
+  }
+
+  /** A signal for what is put in order after an interruption: the next one ends that as well. */
+  afterwards(): AbortSignal {
+    this.#ending = new AbortController();
+    this.#sentence = undefined;
+    return this.#ending.signal;
+  }
+
+  close(): void {
+    process.off('SIGINT', this.#interrupt).off('SIGTERM', this.#interrupt);
+  }
+
+  readonly #interrupt = (): void => {
+    const sentence = this.#sentence;
+    if (sentence === undefined) {
+      this.#ending.abort(new InterruptedError('interrupted'));
+    } else {
+      this.#sentence = undefined;
+      this.#print(sentence);
+    }
+  };
+}

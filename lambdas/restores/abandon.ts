@@ -1,0 +1,64 @@
+import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
+import { restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import { findBreach } from './breach.ts';
+import { openPlan, type OpenedRestore } from './opened.ts';
+import {
+  findRestorePlan,
+  isFenceBegun,
+  isPutBack,
+  isServed,
+  isSwapBegun,
+  readBreach,
+  recordAbandoned,
+  recordBreach,
+} from './records.ts';
+
+/** How a restore would be abandoned as things stand now. */
+export interface Abandonment {
+  readonly restore: OpenedRestore;
+  readonly planSha256: string;
+  readonly way: Exclude<Way, 'forward'>;
+  /** Why somebody may have written behind its fence; undefined when nobody can have. */
+  readonly breach: string | undefined;
+}
+
+/**
+ * Finds out how a restore that has not ended can be abandoned; nothing is changed. NotFoundError without a plan,
+ * RestoreRefusedError when it has ended.
+ */
+export async function judgeAbandonment(operation: string, ports: ClusterRunPorts): Promise<Abandonment> {
+  const planned = await findRestorePlan(operation, ports);
+  if (planned === undefined) {
+    throw new NotFoundError(`there is no restore ${operation}`, { remedy: 'Run "lifeboat operations" to see them.' });
+  }
+  const result = await ports.journal.read(operation, 'result', restoreResultSchema);
+  if (result !== undefined) {
+    throw new RestoreRefusedError(`restore ${operation} has ended already (${result.outcome})`, {
+      remedy: `There is nothing to abandon. "lifeboat operation ${operation}" shows how it ended.`,
+    });
+  }
+  const restore = await openPlan(planned.document, ports);
+  const breach = (await readBreach(operation, ports))?.reason ?? (await findBreach(restore, ports));
+  return { restore, planSha256: planned.sha256, breach, way: await chooseWay(operation, breach !== undefined, ports) };
+}
+
+/**
+ * Closes a restore for ever: from now on neither a resume nor a redrive does anything for it. Gives the way that the machine
+ * takes to its end. Errors as of {@link judgeAbandonment}.
+ */
+export async function abandonRestore(operation: string, ports: ClusterRunPorts): Promise<PlannedRestore> {
+  const { restore, planSha256, way, breach } = await judgeAbandonment(operation, ports);
+  const at = ports.clock();
+  if (breach !== undefined) await recordBreach(operation, { at: at.toISOString(), reason: breach }, ports);
+  await recordAbandoned(operation, at, ports);
+  const { controlPlane, platform, point } = restore.plan;
+  return { operation, controlPlane, platform, point, planSha256, way };
+}
+
+/** What somebody may have written is never replaced: then the data stay as they are. */
+async function chooseWay(operation: string, isBroken: boolean, ports: ClusterRunPorts): Promise<Abandonment['way']> {
+  if (!(await isFenceBegun(operation, ports)) || (await isServed(operation, ports))) return 'leave';
+  if (!(await isSwapBegun(operation, ports)) || (await isPutBack(operation, ports))) return 'start';
+  return isBroken ? 'leave' : 'back';
+}

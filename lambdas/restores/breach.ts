@@ -1,0 +1,128 @@
+import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { withMember } from '../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { RestoreRefusedError } from '../domain/errors.ts';
+import { controlPlaneLock } from '../domain/operation.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
+import type { OpenedRestore, PlannedDatastore } from './opened.ts';
+import {
+  isFenceBegun,
+  isServed,
+  isSwapBegun,
+  readBreach,
+  readFenceBegun,
+  readFenced,
+  waitingName,
+  type Fenced,
+} from './records.ts';
+import { podsOf, statefulSetOf } from './workloads.ts';
+
+/**
+ * A restore may go on behind its fence only if nobody can have written since the fence was made: what was written would be in no
+ * recovery point. This page says what counts as evidence.
+ */
+
+/** A pause that ends sooner than this is taken for ended: the platform's clock may be ahead of ours. */
+const MARGIN_MILLISECONDS = 60_000;
+
+const UNKNOWN = 'it was begun by an earlier version of Lifeboat, which noted nothing by which that could be told';
+
+/**
+ * Why the fence no longer stands, as far as each step can tell at little cost: the pause has lapsed, or somebody else had the lock
+ * since. undefined while it stands, or was not begun.
+ */
+export async function lapseOf(
+  token: number,
+  { plan: { operation }, platform, cluster, name }: OpenedRestore,
+  ports: ClusterRunPorts,
+): Promise<string | undefined> {
+  const known = await readBreach(operation, ports);
+  if (known !== undefined) return known.reason;
+  const begun = await readFenceBegun(operation, ports);
+  if (begun === undefined) return (await readFenced(operation, ports)) === undefined ? undefined : UNKNOWN;
+  if (begun.token !== token) return 'another operation had the lock of the control plane since';
+  const pause = await platform.readPause(cluster.api, name);
+  if (pause === null) return 'the pause of the reconcilers is gone';
+  if (pause !== 'true' && Date.parse(pause) < ports.clock().getTime() + MARGIN_MILLISECONDS) {
+    return `the pause of the reconcilers ended at ${pause}`;
+  }
+  return undefined;
+}
+
+/**
+ * Why somebody may have written since the fence of a restore that is to go on, everything considered; undefined when nobody can
+ * have. Nothing is changed. Errors as of reading the management cluster and, where it runs, the datastore.
+ */
+export async function findBreach(restore: OpenedRestore, ports: ClusterRunPorts): Promise<string | undefined> {
+  const { operation, controlPlane } = restore.plan;
+  if (!(await isFenceBegun(operation, ports))) return undefined;
+  const lock = await ports.locks.read(controlPlaneLock(controlPlane));
+  if ((await readFenceBegun(operation, ports)) === undefined) return UNKNOWN;
+  if (lock === undefined) return 'the lock of the control plane was given back';
+  if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
+  const lapse = await lapseOf(lock.token, restore, ports);
+  if (lapse !== undefined || (await isServed(operation, ports))) return lapse;
+  const fenced = await readFenced(operation, ports);
+  if (fenced === undefined) return undefined;
+  const isStarting = await ports.journal.has(operation, waitingName('start-control-plane'));
+  for (const writer of isStarting ? [] : restore.plan.target.writers) {
+    const pods = await podsOf(restore.cluster.api, writer);
+    if (pods.length > 0) return `${writer.kind} ${writer.namespace}/${writer.name} runs again`;
+  }
+  if (await isSwapBegun(operation, ports)) {
+    return (await ports.journal.has(operation, waitingName('start-datastore')))
+      ? undefined
+      : await runningDatastore(restore);
+  }
+  return await changedDatastore(fenced, restore, ports);
+}
+
+/** RestoreRefusedError when a restore that is to go on must not. Nothing is changed. */
+export async function refuseBreached(restore: OpenedRestore, ports: ClusterRunPorts): Promise<void> {
+  const reason = await findBreach(restore, ports);
+  if (reason === undefined) return;
+  const { operation, controlPlane } = restore.plan;
+  throw new RestoreRefusedError(
+    `restore ${operation} of ${controlPlane} can't go on: ${reason}. What was written since its fence is in no recovery point`,
+    { remedy: `"lifeboat abandon ${operation}" closes it and says how it leaves things; then begin a new restore.` },
+  );
+}
+
+/** What runs although it was stopped for the exchange of the data. */
+async function runningDatastore({ cluster, datastores }: OpenedRestore): Promise<string | undefined> {
+  for (const { installation } of datastores) {
+    const { namespace, statefulSet } = installation;
+    const pods = await podsOf(cluster.api, statefulSetOf(installation));
+    if (pods.length > 0) return `StatefulSet ${namespace}/${statefulSet} runs again`;
+  }
+  return undefined;
+}
+
+/** Which datastore that runs does not hold what the fence found. */
+async function changedDatastore(
+  fenced: Fenced,
+  { cluster, datastores, platform, name }: OpenedRestore,
+  { signal }: ClusterRunPorts,
+): Promise<string | undefined> {
+  const isChanged = async ({ plan, installation }: PlannedDatastore): Promise<string | undefined> => {
+    const found = fenced.datastores[plan.datastore];
+    const pods = await podsOf(cluster.api, statefulSetOf(installation));
+    if (found === undefined || pods.length === 0) return undefined;
+    const workload = workloadOf(installation, await platform.etcdTls(cluster.api, name));
+    const reach = { cluster, signal };
+    const running = pods.map(({ metadata }) => metadata.name);
+    for (const pod of running) {
+      const { revision } = await withMember(workload, pod, reach, (client) => client.status());
+      if (revision !== found.revision)
+        return `datastore ${plan.datastore} went from revision ${found.revision} to ${revision}`;
+    }
+    const hashes = await hashMembers(workload, found.revision, reach);
+    const differs = hashes.some((answer) => 'hash' in answer && answer.hash !== found.hash);
+    return differs ? `datastore ${plan.datastore} does not hold what it held behind the fence` : undefined;
+  };
+  for (const datastore of datastores) {
+    const reason = await isChanged(datastore);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
