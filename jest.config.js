@@ -5,6 +5,8 @@ const SWC = { target: 'es2024', parser: { syntax: 'typescript' }, experimental: 
 const suite = (name, extra = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  // Not in the temporary directory, of which some suites have their own.
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': ['@swc/jest', { jsc: SWC }] },
   // See there: under jest, Node's own errors are no instances of Error.

@@ -1,24 +1,31 @@
 /**
- * `npm test`: static checks, unit and contract suites, the end-to-end suites on the test bed, and a search of all they
- * printed for planted secrets. The last line is plain `N passed, N failed[, N skipped]`; the exit code is 1 on any failure
- * and when nothing ran.
+ * `npm test`: static checks, unit and contract suites, the end-to-end suites in lanes on the test bed, and a search of all they
+ * printed for planted secrets; a table of the slowest suites. The last line is plain `N passed, N failed[, N skipped]`; the exit
+ * code is 1 on any failure and when nothing ran.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { ALONE, DISRUPTIVE, sideBySide, suitePath } from './e2e/lanes.ts';
 import { CapturedOutput } from './suite/captured-output.ts';
 import { findLeaks, readPlantedSecrets } from './suite/planted-secrets.ts';
+import { slowestSuites, type SuiteTime } from './suite/slowest-suites.ts';
 import { ensureBinaries } from './testbed/binaries.ts';
 import { findObstacle } from './testbed/prerequisites.ts';
 
-const CHECKS = ['prettier --check --log-level warn .', 'eslint --max-warnings 0 .', 'tsc --noEmit', 'knip'];
+const ROOT = join(import.meta.dirname, '..');
+/** Two lists that run at the same time, as long as each other. */
+const CHECKS = [['eslint --max-warnings 0 .'], ['tsc --noEmit', 'prettier --check --log-level warn .', 'knip']];
+/** Suites mostly wait for clusters: two cores carry so many beside the one of the disruptive lane. */
+const WORKERS_SIDE_BY_SIDE = 3;
 
 const jestResultSchema = z.object({
   numPassedTests: z.int(),
   numFailedTests: z.int(),
   numPendingTests: z.int(),
   numRuntimeErrorTestSuites: z.int(),
+  testResults: z.array(z.object({ name: z.string(), startTime: z.number(), endTime: z.number() })),
 });
 
 interface Tally {
@@ -28,47 +35,80 @@ interface Tally {
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'lifeboat-test-'));
-const secretsFile = join(directory, 'planted-secrets.json');
+const secretsDirectory = join(directory, 'planted-secrets');
 const output = await CapturedOutput.open(join(directory, 'output'));
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+const times: SuiteTime[] = [];
 try {
-  for (const check of CHECKS) await runCheck(check);
+  await allEnded(CHECKS.map(runChecks));
   await ensureBinaries((line) => {
     output.print(line);
   });
-  await runJest(['unit', 'workflow', 'stack', 'contract'], ['--maxWorkers=2']);
   const obstacle = await findObstacle();
+  await allEnded([
+    runJest('quick', ['--selectProjects', 'unit', 'workflow', 'stack', 'contract', '--maxWorkers=2']),
+    ...(obstacle === undefined ? [runEndToEnd('alone', ALONE, ['--runInBand'])] : []),
+  ]);
   if (obstacle === undefined) {
-    await runJest(['e2e'], ['--runInBand']);
+    await allEnded([
+      runEndToEnd(undefined, sideBySide(), [`--maxWorkers=${WORKERS_SIDE_BY_SIDE}`]),
+      runEndToEnd('disruptive', DISRUPTIVE, ['--runInBand']),
+    ]);
     await searchForSecrets();
   } else {
     output.print(`end-to-end suites skipped: ${obstacle}`);
     tally[process.env['CI'] === 'true' ? 'failed' : 'skipped'] += 1;
   }
+  for (const line of slowestSuites(times, ROOT)) output.print(line);
 } catch (error) {
   output.print(`the run itself failed: ${error instanceof Error ? error.message : String(error)}`);
   tally.failed += 1;
 } finally {
   await output.close();
-  await rm(directory, { recursive: true });
+  // What a suite that was killed has mounted in there cannot be removed: that suite has failed, and this must not hide it.
+  await rm(directory, { recursive: true }).catch((error: unknown) => {
+    process.stdout.write(`${directory} is left: ${String(error)}\n`);
+  });
 }
 const skipped = tally.skipped === 0 ? '' : `, ${tally.skipped} skipped`;
 process.exitCode = tally.failed > 0 || tally.passed === 0 ? 1 : 0;
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed${skipped}\n`);
 
-async function runCheck(commandLine: string): Promise<void> {
-  const [command = '', ...args] = commandLine.split(' ');
-  const exitCode = await output.run(command, args);
-  output.print(`${exitCode === 0 ? 'PASS' : 'FAIL'} ${commandLine}`);
-  tally[exitCode === 0 ? 'passed' : 'failed'] += 1;
+/** Waits for all, also when one fails: what runs on would write into what is being removed. */
+async function allEnded(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((work) => work.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
-async function runJest(projects: readonly string[], options: readonly string[]): Promise<void> {
-  const resultFile = join(directory, `${projects.join('-')}.json`);
-  const args = ['--selectProjects', ...projects, ...options, '--json', `--outputFile=${resultFile}`];
-  const exitCode = await output.run('jest', args, {
+async function runChecks(commandLines: readonly string[]): Promise<void> {
+  for (const commandLine of commandLines) {
+    const [command = '', ...args] = commandLine.split(' ');
+    const exitCode = await output.run(command, args);
+    output.print(`${exitCode === 0 ? 'PASS' : 'FAIL'} ${commandLine}`);
+    tally[exitCode === 0 ? 'passed' : 'failed'] += 1;
+  }
+}
+
+/** Runs end-to-end suites as a lane; `undefined` is the one whose suites run side by side. */
+async function runEndToEnd(
+  lane: 'disruptive' | 'alone' | undefined,
+  suites: readonly string[],
+  options: readonly string[],
+): Promise<void> {
+  const name = lane ?? 'side-by-side';
+  // Its own, for some look at what is left in there.
+  const temporary = join(directory, name);
+  await mkdir(temporary);
+  const args = ['--selectProjects', 'e2e', ...options, '--runTestsByPath', ...suites.map(suitePath)];
+  await runJest(name, args, { TMPDIR: temporary, ...(lane === undefined ? {} : { LIFEBOAT_E2E_LANE: lane }) });
+}
+
+async function runJest(name: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<void> {
+  const resultFile = join(directory, `${name}.json`);
+  const exitCode = await output.run('jest', [...args, '--json', `--outputFile=${resultFile}`], {
     NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-    LIFEBOAT_PLANTED_SECRETS: secretsFile,
+    LIFEBOAT_PLANTED_SECRETS: secretsDirectory,
+    ...environment,
   });
   const result = jestResultSchema.parse(JSON.parse(await readFile(resultFile, 'utf8')));
   tally.passed += result.numPassedTests;
@@ -76,11 +116,13 @@ async function runJest(projects: readonly string[], options: readonly string[]):
   const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
   // A suite that could not be loaded, or a bed that could not be torn down, shows in the exit code alone.
   tally.failed += failed === 0 && exitCode !== 0 ? 1 : failed;
+  for (const { name: path, startTime, endTime } of result.testResults)
+    times.push({ path, milliseconds: endTime - startTime });
 }
 
 /** Fails on any planted secret in what the suites printed, and when there was nothing planted to look for. */
 async function searchForSecrets(): Promise<void> {
-  const secrets = await readPlantedSecrets(secretsFile);
+  const secrets = await readPlantedSecrets(secretsDirectory);
   const text = await output.text();
   const leaks = findLeaks(text, secrets);
   const passed = secrets.length > 0 && leaks.length === 0;

@@ -9,7 +9,7 @@ import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import { createAuthority, issueCertificate } from '../testbed/certificates.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 import { base64, certificateUser, varyKubeconfig } from './kubeconfig-variants.ts';
 import { ServiceAccount } from './service-account.ts';
 
@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workspace.remove();
   await rm(directory, { recursive: true });
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 describe('a backup with credentials that are no good', () => {

@@ -15,8 +15,10 @@ import { Workspace, type WorkspaceConfiguration } from '../suite/lifeboat.ts';
 
 /** Set by a developer to a bed's name: it is used as it is, brought up if need be, and kept after the run. */
 export const KEPT_BED = process.env['LIFEBOAT_E2E_BED'];
-/** The bed that all end-to-end suites share: `mgmt-a` with Cluster API, `mgmt-b` without. */
-export const E2E_INSTANCE = KEPT_BED ?? 'e2e';
+/** The lane in which suites run (lanes.ts): side by side unless said otherwise. */
+export const LANE = process.env['LIFEBOAT_E2E_LANE'] as 'disruptive' | 'alone' | undefined;
+/** The bed that the end-to-end suites of a lane share: `mgmt-a` with Cluster API; side by side also `mgmt-b` without. */
+export const E2E_INSTANCE = `${KEPT_BED ?? 'e2e'}${LANE === undefined ? '' : `-${LANE}`}`;
 
 export async function sharedBed(): Promise<Bed> {
   return await attachBed(E2E_INSTANCE);
@@ -29,6 +31,14 @@ export async function plantHostedCluster(cluster: ManagementCluster, plan: Hoste
   return hosted;
 }
 
+/**
+ * Ends a hosted cluster of which a suite needs nothing more. Nobody waits for it on a bed that goes with the run; on a kept one
+ * the next run makes it again.
+ */
+export async function retireHostedCluster(hosted: HostedCluster): Promise<void> {
+  await (KEPT_BED === undefined ? hosted.startDeletion() : hosted.delete());
+}
+
 /** Creates a bucket of its own for a suite, also on a bed that has seen the suite before, and gives its name. */
 export async function createBucket(bed: Bed, suite: string): Promise<string> {
   const name = `${suite}-${randomUUID().slice(0, 8)}`;
@@ -36,19 +46,35 @@ export async function createBucket(bed: Bed, suite: string): Promise<string> {
   return name;
 }
 
+/** Namespace of the accounts that suites share; one that looks into the audit log has accounts of its own (`accountsOf`). */
+const SHARED_ACCOUNTS = 'lifeboat';
+
+/** Namespace for the accounts of a suite: whatever the audit log tells of them this suite has done. */
+export function accountsOf(suite: string): string {
+  return `accounts-of-${suite}`;
+}
+
 /**
  * The kubeconfig of the account with which the suites back up or restore: what `lifeboat enroll` made of a cluster, and no
  * more. Made when one is first asked for; lies with the cluster's own files and goes with them.
  */
-export async function enrolledKubeconfig(cluster: ManagementCluster, purpose: Purpose = 'backup'): Promise<string> {
-  const path = join(cluster.stateDirectory, `${accountFor(purpose)}.kubeconfig`);
-  if (!existsSync(path)) await enrollCluster(cluster);
+export async function enrolledKubeconfig(
+  cluster: ManagementCluster,
+  purpose: Purpose = 'backup',
+  accounts = SHARED_ACCOUNTS,
+): Promise<string> {
+  const path = enrolledPath(cluster, purpose, accounts);
+  if (!existsSync(path)) await enrollCluster(cluster, [purpose], accounts);
   return path;
 }
 
 /** The account of a purpose, as API servers and their audit logs call it. */
-export function enrolledUser(purpose: Purpose): string {
-  return `system:serviceaccount:lifeboat:${accountFor(purpose)}`;
+export function enrolledUser(purpose: Purpose, accounts: string): string {
+  return `system:serviceaccount:${accounts}:${accountFor(purpose)}`;
+}
+
+function enrolledPath({ stateDirectory }: ManagementCluster, purpose: Purpose, accounts: string): string {
+  return join(stateDirectory, `${accounts}-${purpose}.kubeconfig`);
 }
 
 function accountFor(purpose: Purpose): string {
@@ -56,16 +82,21 @@ function accountFor(purpose: Purpose): string {
 }
 
 /** Runs `lifeboat enroll` on a cluster, also on one of a kept bed, whose rules may be those of former code. */
-export async function enrollCluster(cluster: ManagementCluster): Promise<void> {
-  const { name, kubeconfigPath, stateDirectory } = cluster;
+export async function enrollCluster(
+  cluster: ManagementCluster,
+  purposes: readonly Purpose[] = PURPOSES,
+  accounts = SHARED_ACCOUNTS,
+): Promise<void> {
+  const { name, kubeconfigPath } = cluster;
   const workspace = await Workspace.create({
     store: './recovery-points',
     managementClusters: { [name]: { kubeconfig: kubeconfigPath } },
   });
   try {
-    for (const purpose of PURPOSES) {
-      const path = join(stateDirectory, `${accountFor(purpose)}.kubeconfig`);
-      await workspace.json(['enroll', name, '--for', purpose, '--apply', '--to', path, '--force']);
+    for (const purpose of purposes) {
+      const path = enrolledPath(cluster, purpose, accounts);
+      const made = ['--apply', '--namespace', accounts, '--to', path, '--force'];
+      await workspace.json(['enroll', name, '--for', purpose, ...made]);
       await plantSecrets([await readToken(path)]);
     }
   } finally {
@@ -87,6 +118,8 @@ export interface Detours {
   readonly kubeconfigs?: Readonly<Record<string, string>>;
   /** With restore's accounts for restores, beside those of backups. */
   readonly purpose?: Purpose;
+  /** Namespace of the accounts; those that suites share when left out. */
+  readonly accounts?: string;
   /** How restores get snapshots to their pods; as configured by default when left out. */
   readonly transfer?: 'attach' | 'presigned-url';
 }
@@ -138,11 +171,11 @@ function restoreConfiguration({ purpose, transfer }: Detours): Pick<WorkspaceCon
     : {};
 }
 
-async function managementClusters({ clusters }: Bed, { kubeconfigs = {}, purpose }: Detours) {
+async function managementClusters({ clusters }: Bed, { kubeconfigs = {}, purpose, accounts }: Detours) {
   const entries = clusters.map(async (cluster) => {
-    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster));
+    const kubeconfig = kubeconfigs[cluster.name] ?? (await enrolledKubeconfig(cluster, 'backup', accounts));
     const restore =
-      purpose === 'restore' ? { restore: { kubeconfig: await enrolledKubeconfig(cluster, purpose) } } : {};
+      purpose === 'restore' ? { restore: { kubeconfig: await enrolledKubeconfig(cluster, purpose, accounts) } } : {};
     return [cluster.name, { kubeconfig, ...restore }] as const;
   });
   return Object.fromEntries(await Promise.all(entries));

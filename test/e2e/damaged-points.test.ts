@@ -12,7 +12,7 @@ import type { Workspace } from '../suite/lifeboat.ts';
 import { randomNumbers } from '../suite/random.ts';
 import { seed } from '../suite/seed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 import { backUpInProcess } from './in-process.ts';
 
 const CONTROL_PLANE = 'mgmt-a/damaged-points/prod';
@@ -49,7 +49,7 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(async () => {
   await workspace.remove();
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 /** Everything that a restore would be given. */

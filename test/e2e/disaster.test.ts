@@ -12,7 +12,7 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 
 const NAMESPACE = 'disaster';
@@ -53,7 +53,7 @@ describe.each([
   }, SETUP_TIMEOUT_MS);
   afterAll(async () => {
     await workspace.remove();
-    await hosted.delete();
+    await retireHostedCluster(hosted);
   }, SETUP_TIMEOUT_MS);
 
   const inside = (...args: readonly string[]) =>

@@ -9,7 +9,14 @@ import type { Bed } from '../testbed/bed.ts';
 import { runCommand } from '../testbed/command.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, readToken, sharedBed } from './bed.ts';
+import {
+  accountsOf,
+  directoryWorkspace,
+  plantHostedCluster,
+  readToken,
+  retireHostedCluster,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'enroll';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod`;
@@ -36,20 +43,25 @@ afterAll(async () => {
   const bindings = PURPOSES.map((purpose) => `lifeboat-${purpose}:${ACCOUNT_NAMESPACE}:lifeboat-${purpose}`);
   await cluster.kubectl(['delete', 'clusterrolebinding', ...bindings, '--ignore-not-found']);
   await cluster.kubectl(['delete', 'namespace', ACCOUNT_NAMESPACE, FOREIGN_NAMESPACE, '--ignore-not-found']);
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 async function enroll(...args: readonly string[]): Promise<CommandOutcome> {
   return await administrator.run(['enroll', 'mgmt-a', '--namespace', ACCOUNT_NAMESPACE, ...args]);
 }
 
-/** Every object of ours with its version, which any write changes. */
+/** Every object of ours with its version, which any write changes; without the accounts that other suites make meanwhile. */
 async function ourObjects(): Promise<string> {
-  return await cluster.kubectl([
+  const object = '{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}';
+  const objects = await cluster.kubectl([
     ...['get', 'namespaces,serviceaccounts,clusterroles,clusterrolebindings', '--all-namespaces'],
     ...['--selector', 'app.kubernetes.io/managed-by=lifeboat'],
-    '--output=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}',
+    `--output=jsonpath={range .items[*]}${object}{"\\n"}{end}`,
   ]);
+  return objects
+    .split('\n')
+    .filter((line) => !line.includes(accountsOf('')))
+    .join('\n');
 }
 
 describe('lifeboat enroll', () => {

@@ -9,7 +9,7 @@ import { requireCommand, runCommand } from '../testbed/command.ts';
 import { etcdPrograms, type EtcdVersion } from '../testbed/etcd.ts';
 import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 
 const SEED = 20260101;
 const MEBIBYTE = 1024 * 1024;
@@ -43,7 +43,7 @@ describe.each(LAYOUTS)('the manifest agrees with upstream on etcd $version with 
   }, 240_000);
   afterAll(async () => {
     await workspace.remove();
-    await hosted.delete();
+    await retireHostedCluster(hosted);
   }, 180_000);
 
   /** Takes a recovery point and asks etcdutl, and every live member, about the very same. */

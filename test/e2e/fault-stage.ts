@@ -8,7 +8,7 @@ import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { TcpProxy } from '../testbed/tcp-proxy.ts';
 import { Aftermath } from './aftermath.ts';
-import { createBucket, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from './bed.ts';
 import { openClusterDetour } from './cluster-detour.ts';
 import { EtcdReaders } from './etcd-readers.ts';
 import { backUpInProcess, type InProcessOptions, type Outcome } from './in-process.ts';
@@ -61,7 +61,7 @@ export async function buildFaultStage(suite: string, members: 1 | 3): Promise<Fa
     const workspace = await s3Workspace(bed, bucket, { endpoint: s3.endpoint, kubeconfigs });
     closing.push(() => workspace.remove());
     const hosted = await plantHostedCluster(cluster, { namespace: name, name: 'prod', members, etcdVersion: '3.6.5' });
-    closing.push(() => hosted.delete());
+    closing.push(() => retireHostedCluster(hosted));
     await fillHostedEtcd(hosted, { databaseBytes: DATABASE_BYTES, seed });
     const aftermath = await Aftermath.of(bed, bucket, await EtcdReaders.of(hosted));
     closing.push(() => aftermath.close());

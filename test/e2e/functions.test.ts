@@ -25,7 +25,14 @@ import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { BUSYBOX_IMAGE } from '../testbed/images.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { objectCreated, scheduleFired } from '../unit/handlers/aws-events.ts';
-import { createBucket, enrolledKubeconfig, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import {
+  createBucket,
+  enrolledKubeconfig,
+  plantHostedCluster,
+  retireHostedCluster,
+  s3Workspace,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'functions';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod`;
@@ -79,7 +86,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all([...functions.values()].map((running) => running.stop()));
-  await hosted.delete();
+  await retireHostedCluster(hosted);
   await workspace.remove();
   await moto.stop();
   await rm(directory, { recursive: true });

@@ -6,7 +6,7 @@ import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import { installHyperShift, stopOperator } from '../testbed/hypershift/install.ts';
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { plantHostedCluster, sharedBed } from './bed.ts';
+import { plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'twin';
 const FINALIZER = 'hypershift.openshift.io/finalizer';
@@ -28,7 +28,7 @@ describe('the twin of the HyperShift operator', () => {
   }, TEST_TIMEOUT_MS);
 
   afterAll(async () => {
-    await highlyAvailable.delete();
+    await retireHostedCluster(highlyAvailable);
   }, TEST_TIMEOUT_MS);
 
   const kubectl = (...args: string[]): Promise<string> => cluster.kubectl(args);

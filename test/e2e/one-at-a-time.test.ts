@@ -9,7 +9,7 @@ import { Locks, type Lock } from '../../lambdas/store/locks.ts';
 import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 
 const NAMESPACE = 'one-at-a-time';
@@ -39,7 +39,7 @@ beforeAll(async () => {
 }, TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
-  await Promise.all([hosted.delete(), other.delete()]);
+  await Promise.all([hosted, other].map(retireHostedCluster));
 }, TIMEOUT_MILLISECONDS);
 
 /** Something that each restore brings back. */

@@ -6,7 +6,7 @@ import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'policy-run';
 const BROKEN = `mgmt-a/${NAMESPACE}/broken`;
@@ -33,7 +33,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(async () => {
   await workspace.remove();
-  await Promise.all(hosted.map((cluster) => cluster.delete()));
+  await Promise.all(hosted.map(retireHostedCluster));
 }, 240_000);
 
 /** Runs the policy for a slot; `stderr` is what was told meanwhile. */

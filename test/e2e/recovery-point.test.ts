@@ -9,7 +9,7 @@ import { requireCommand } from '../testbed/command.ts';
 import { etcdPrograms } from '../testbed/etcd.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'recovery-point';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod.eu`;
@@ -38,7 +38,7 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(async () => {
   await workspace.remove();
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 describe('a recovery point of a hosted control plane', () => {
@@ -187,7 +187,7 @@ describe('a recovery point of a hosted control plane', () => {
       expect(manifest.datastores[0]).toMatchObject({ version: '3.5.21', storageVersion: '3.5' });
       expect(manifest.identity.objects.filter((name) => /Machine/.test(name))).toEqual([]);
     } finally {
-      await single.delete();
+      await retireHostedCluster(single);
     }
   }, 240_000);
 });

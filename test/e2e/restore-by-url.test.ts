@@ -10,7 +10,7 @@ import { requireCommand } from '../testbed/command.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { TcpProxy } from '../testbed/tcp-proxy.ts';
-import { createBucket, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'by-url';
 const MEMBERS = 3;
@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workspace.remove();
   await gateway.stop();
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 /** Every state of every helper pod while the work goes on, as JSON. */

@@ -14,9 +14,17 @@ import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/h
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { enrolledKubeconfig, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
+import {
+  accountsOf,
+  enrolledKubeconfig,
+  enrolledUser,
+  plantHostedCluster,
+  retireHostedCluster,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'restore-target';
+const ACCOUNTS = accountsOf('restore-target');
 /** A host that nobody resolves: whoever gets through has used a tunnel. */
 const API_HOST_NAME = 'api.single.example';
 const TEST_TIMEOUT_MS = 240_000;
@@ -29,7 +37,7 @@ let api: KubeApi;
 
 beforeAll(async () => {
   [cluster] = (await sharedBed()).clusters;
-  const kubeconfig = await enrolledKubeconfig(cluster, 'restore');
+  const kubeconfig = await enrolledKubeconfig(cluster, 'restore', ACCOUNTS);
   access = parseKubeconfig(await readFile(kubeconfig, 'utf8'), kubeconfig);
   api = new KubeApi(access);
   const [single, triple] = await Promise.all([
@@ -45,7 +53,7 @@ beforeAll(async () => {
 }, TEST_TIMEOUT_MS);
 afterAll(async () => {
   api.close();
-  await Promise.all(Object.values(hosted).map((one) => one.delete()));
+  await Promise.all(Object.values(hosted).map(retireHostedCluster));
 }, TEST_TIMEOUT_MS);
 
 const nameOf = ({ namespace, name }: HostedCluster): ControlPlaneName => ({
@@ -159,7 +167,7 @@ describe.each(['single', 'triple'] as const)('the target of a restore of the %s 
       expect(writers).toEqual([{ kind: 'Deployment', namespace, name, replicas: 1, foundReplicas: 1, foundReady: 1 }]);
       expect(lacking).toEqual([]);
       expect(pausedUntil).toBeNull();
-      const entries = await cluster.auditEntries(enrolledUser('restore'), since);
+      const entries = await cluster.auditEntries(enrolledUser('restore', ACCOUNTS), since);
       expect(entries).toContainEqual(expect.objectContaining({ verb: 'get', resource: 'statefulsets', name: 'etcd' }));
       expect(entries.filter(({ verb }) => WRITE_VERBS.includes(verb))).toEqual([]);
     },
@@ -194,7 +202,7 @@ describe.each(['single', 'triple'] as const)('the target of a restore of the %s 
         async () => JSON.stringify(await targetOf(hosted[which])) === JSON.stringify(before),
         { timeoutSeconds: 60, intervalMilliseconds: 200 },
       );
-      const writes = (await cluster.auditEntries(enrolledUser('restore'), since)).filter(({ verb }) =>
+      const writes = (await cluster.auditEntries(enrolledUser('restore', ACCOUNTS), since)).filter(({ verb }) =>
         WRITE_VERBS.includes(verb),
       );
       expect(writes.map(({ verb, resource, name }) => `${verb} ${resource} ${name ?? ''}`)).toEqual([

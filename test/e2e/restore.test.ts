@@ -8,12 +8,13 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
+import { accountsOf, directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
 import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 import { plantUnfitPoint, UNFIT_POINTS } from './unfit-points.ts';
 
 const NAMESPACE = 'restore';
+const ACCOUNTS = accountsOf('restore');
 
 let bed: Bed;
 let cluster: ManagementCluster;
@@ -28,7 +29,7 @@ const NOT_WRITTEN = ['pods/portforward', 'selfsubjectaccessreviews'];
 
 /** What the account that restores has asked of the management cluster, and what of it changes something. */
 async function requestsSince(since: Date): Promise<{ readonly all: AuditEntry[]; readonly writes: AuditEntry[] }> {
-  const all = await cluster.auditEntries(enrolledUser('restore'), since);
+  const all = await cluster.auditEntries(enrolledUser('restore', ACCOUNTS), since);
   const writes = all.filter(({ verb, resource }) => WRITE_VERBS.includes(verb) && !NOT_WRITTEN.includes(resource));
   return { all, writes };
 }
@@ -57,7 +58,7 @@ describe.each([
   beforeAll(async () => {
     hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name, members, etcdVersion });
     controlPlane = `${cluster.name}/${NAMESPACE}/${name}`;
-    workspace = await directoryWorkspace(bed, { purpose: 'restore' });
+    workspace = await directoryWorkspace(bed, { purpose: 'restore', accounts: ACCOUNTS });
     await hosted.kubectl(['create', 'namespace', 'shop']);
     await hosted.kubectl(['create', 'configmap', 'stock', '-n', 'shop', '--from-literal=apples=12']);
     manifest = manifestSchema.parse(await workspace.json(['backup', controlPlane]));

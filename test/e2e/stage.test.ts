@@ -13,7 +13,7 @@ import { createAuthority, issueCertificate } from '../testbed/certificates.ts';
 import { requireCommand, runCommand } from '../testbed/command.ts';
 import { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { createBucket, plantHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'staged';
 
@@ -66,7 +66,7 @@ afterAll(async () => {
   delete process.env['NODE_EXTRA_CA_CERTS'];
   await workspace.remove();
   front.close();
-  await origin.delete();
+  await retireHostedCluster(origin);
 }, 180_000);
 
 /** The bed's S3 by TLS, where pods can reach it: the platform takes no other URLs. */
@@ -163,7 +163,7 @@ describe('lifeboat stage', () => {
       await copy.waitUntilReady();
       expect(await copy.kubectl(['get', 'namespaces', '-o', 'name'])).toContain('namespace/shop');
     } finally {
-      await copy.delete();
+      await retireHostedCluster(copy);
       await workspace.json(['stage', controlPlane, '--remove', operation]);
     }
   }, 300_000);

@@ -9,7 +9,7 @@ import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { startThrottlingProxy, type ThrottlingProxy } from '../testbed/throttling-proxy.ts';
 import { expectTransient } from './aftermath.ts';
-import { directoryWorkspace, plantHostedCluster, sharedBed } from './bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 import { backUpInProcess } from './in-process.ts';
 import { varyKubeconfig } from './kubeconfig-variants.ts';
 import { ServiceAccount } from './service-account.ts';
@@ -40,7 +40,7 @@ afterAll(async () => {
   await workspace.remove();
   await rm(directory, { recursive: true });
   await account.remove();
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 beforeEach(() => {
   proxy.refuse(0);

@@ -12,7 +12,7 @@ import { issueCertificate } from '../testbed/certificates.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { renderKubeconfig } from '../testbed/kubeconfig.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { plantHostedCluster, sharedBed } from './bed.ts';
+import { plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
 
 let cluster: ManagementCluster;
 let hosted: HostedCluster;
@@ -35,7 +35,7 @@ afterEach(() => {
   for (const tunnel of tunnels.splice(0)) tunnel.destroy();
 });
 afterAll(async () => {
-  await hosted.delete();
+  await retireHostedCluster(hosted);
 }, 180_000);
 
 async function open(target: Partial<PodTarget> = {}, kubeconfig = cluster.kubeconfig): Promise<Duplex> {

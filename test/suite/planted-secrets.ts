@@ -1,22 +1,25 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 /** Shorter values occur by chance. */
 const SHORTEST = 16;
 
 /**
- * Remembers values that must never be printed: in the file that `npm test` names, one JSON string a line. Without it (a
- * single suite run by hand) nothing is remembered.
+ * Remembers values that must never be printed: in the directory that `npm test` names, one JSON string a line. Every process has
+ * a file of its own, as long lines of several would mix. Without it (a single suite run by hand) nothing is remembered.
  */
 export async function plantSecrets(values: Iterable<string>): Promise<void> {
-  const file = process.env['LIFEBOAT_PLANTED_SECRETS'];
-  if (file === undefined) return;
+  const directory = process.env['LIFEBOAT_PLANTED_SECRETS'];
+  if (directory === undefined) return;
   const lines = [...values].filter((value) => value.length >= SHORTEST).map((value) => `${JSON.stringify(value)}\n`);
-  await appendFile(file, lines.join(''), { mode: 0o600 });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await appendFile(join(directory, `${process.pid}.jsonl`), lines.join(''), { mode: 0o600 });
 }
 
 /** All that was planted, each once. */
-export async function readPlantedSecrets(file: string): Promise<string[]> {
-  const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
+export async function readPlantedSecrets(directory: string): Promise<string[]> {
+  const files = (await readdir(directory)).map((name) => readFile(join(directory, name), 'utf8'));
+  const lines = (await Promise.all(files)).flatMap((text) => text.split('\n')).filter((line) => line !== '');
   return [...new Set(lines.map((line) => JSON.parse(line) as string))];
 }
 

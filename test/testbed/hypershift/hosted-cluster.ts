@@ -186,6 +186,11 @@ export class HostedCluster {
     });
   }
 
+  /** Asks for the end of the HostedCluster and waits for nothing; what was created along with it stays. */
+  async startDeletion(): Promise<void> {
+    await this.#withApi((api) => api.delete(HOSTED_CLUSTER, this.namespace, this.name));
+  }
+
   /**
    * Deletes the HostedCluster, waits until its namespace, its machines and the object itself are gone, and removes what
    * was created along with it. Nothing when it does not exist.

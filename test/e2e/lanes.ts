@@ -1,0 +1,27 @@
+import { readdirSync } from 'node:fs';
+
+/**
+ * The lanes of the end-to-end suites. A suite that works on control planes, buckets and accounts of its own runs beside others,
+ * in one of several workers on one bed; the others have to be named here.
+ */
+
+/** These kill or stop what a whole bed stands on (an API server, the S3, the twin): one after the other, on a bed of their own. */
+export const DISRUPTIVE = ['hypershift-twin', 'store-faults', 'tunnel-faults'];
+
+/** These look at the whole machine, before and after: alone, while there is no other bed. */
+export const ALONE = ['testbed'];
+
+const SUITE = '.test.ts';
+
+/** The names of all other suites. */
+export function sideBySide(): string[] {
+  return readdirSync(import.meta.dirname)
+    .filter((file) => file.endsWith(SUITE))
+    .map((file) => file.slice(0, -SUITE.length))
+    .filter((name) => !DISRUPTIVE.includes(name) && !ALONE.includes(name));
+}
+
+/** The path of a suite, as jest is given it. */
+export function suitePath(name: string): string {
+  return `test/e2e/${name}${SUITE}`;
+}
