@@ -9,7 +9,13 @@ import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import { createAuthority, issueCertificate } from '../testbed/certificates.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { base64, certificateUser, varyKubeconfig } from './kubeconfig-variants.ts';
 import { ServiceAccount } from './service-account.ts';
 
@@ -38,12 +44,12 @@ beforeAll(async () => {
   kubeconfigPath = join(directory, 'kubeconfig');
   workspace = await directoryWorkspace(bed, { kubeconfigs: { 'mgmt-a': kubeconfigPath } });
   hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name: 'prod', members: 1, etcdVersion: '3.6.5' });
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await rm(directory, { recursive: true });
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 describe('a backup with credentials that are no good', () => {
   const certificateOf = (validity: { notBefore?: Date; notAfter?: Date }, authority = cluster.authority) =>
@@ -131,8 +137,8 @@ describe('a ServiceAccount', () => {
   beforeAll(async () => {
     account = await ServiceAccount.create(cluster, NAMESPACE, 'lifeboat-backup');
     kubeconfig = await account.kubeconfig();
-  }, 60_000);
-  afterAll(() => account.remove(), 60_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
+  afterAll(() => account.remove(), SETUP_TIMEOUT_MILLISECONDS);
 
   it('discovers, backs up and verifies with the documented permissions and nothing else', async () => {
     await account.grant(permissions);
@@ -181,8 +187,8 @@ describe('a backup of an etcd that does not know us', () => {
   };
 
   // Or the operator would put back within a second what the tests take away.
-  beforeAll(() => pause('true'), 60_000);
-  afterAll(() => pause(null), 60_000);
+  beforeAll(() => pause('true'), SETUP_TIMEOUT_MILLISECONDS);
+  afterAll(() => pause(null), SETUP_TIMEOUT_MILLISECONDS);
 
   /** Changes an object for the time of a backup. */
   async function backUpWithout(target: readonly string[], change: () => Promise<unknown>): Promise<CommandOutcome> {

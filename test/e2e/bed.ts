@@ -20,6 +20,9 @@ export const LANE = process.env['LIFEBOAT_E2E_LANE'] as 'disruptive' | 'alone' |
 /** The bed that the end-to-end suites of a lane share: `mgmt-a` with Cluster API; side by side also `mgmt-b` without. */
 export const E2E_INSTANCE = `${KEPT_BED ?? 'e2e'}${LANE === undefined ? '' : `-${LANE}`}`;
 
+/** Ends a set-up or tear-down of a suite that hangs: more than planting a control plane takes on a machine that others load. */
+export const SETUP_TIMEOUT_MILLISECONDS = 900_000;
+
 export async function sharedBed(): Promise<Bed> {
   return await attachBed(E2E_INSTANCE);
 }

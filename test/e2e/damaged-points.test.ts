@@ -12,7 +12,13 @@ import type { Workspace } from '../suite/lifeboat.ts';
 import { randomNumbers } from '../suite/random.ts';
 import { seed } from '../suite/seed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { backUpInProcess } from './in-process.ts';
 
 const CONTROL_PLANE = 'mgmt-a/damaged-points/prod';
@@ -46,11 +52,11 @@ beforeAll(async () => {
   const configuration = loadConfiguration(undefined, workspace.directory);
   ports = await openPorts(configuration, () => undefined, new AbortController().signal);
   unpacked = await unpackAll();
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** Everything that a restore would be given. */
 async function unpackAll(): Promise<Buffer[]> {

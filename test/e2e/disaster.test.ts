@@ -12,13 +12,18 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 
 const NAMESPACE = 'disaster';
 const API_SERVER = 'deployment/kube-apiserver';
 const ETCD = 'statefulset/etcd';
-const SETUP_TIMEOUT_MS = 300_000;
 const TEST_TIMEOUT_MS = 480_000;
 
 let bed: Bed;
@@ -27,7 +32,7 @@ let cluster: ManagementCluster;
 beforeAll(async () => {
   bed = await sharedBed();
   [cluster] = bed.clusters;
-}, 120_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 describe.each([
   { members: 1, etcdVersion: '3.6.5' },
@@ -50,11 +55,11 @@ describe.each([
     await hosted.kubectl(['create', 'namespace', 'shop']);
     await hosted.kubectl(['create', 'secret', 'generic', 'stock', '-n', 'shop', '--from-literal=apples=12']);
     await workspace.json(['backup', controlPlane]);
-  }, SETUP_TIMEOUT_MS);
+  }, SETUP_TIMEOUT_MILLISECONDS);
   afterAll(async () => {
     await workspace.remove();
     await retireHostedCluster(hosted);
-  }, SETUP_TIMEOUT_MS);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   const inside = (...args: readonly string[]) =>
     cluster.kubectl(['--namespace', hosted.controlPlaneNamespace, ...args]);

@@ -15,6 +15,7 @@ import {
   plantHostedCluster,
   readToken,
   retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
   sharedBed,
 } from './bed.ts';
 
@@ -37,14 +38,14 @@ beforeAll(async () => {
   administrator = await directoryWorkspace(bed, { kubeconfigs: { 'mgmt-a': cluster.kubeconfigPath } });
   kubeconfig = join(administrator.directory, 'minted.kubeconfig');
   hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name: 'prod', members: 1, etcdVersion: '3.6.5' });
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await administrator.remove();
   const bindings = PURPOSES.map((purpose) => `lifeboat-${purpose}:${ACCOUNT_NAMESPACE}:lifeboat-${purpose}`);
   await cluster.kubectl(['delete', 'clusterrolebinding', ...bindings, '--ignore-not-found']);
   await cluster.kubectl(['delete', 'namespace', ACCOUNT_NAMESPACE, FOREIGN_NAMESPACE, '--ignore-not-found']);
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 async function enroll(...args: readonly string[]): Promise<CommandOutcome> {
   return await administrator.run(['enroll', 'mgmt-a', '--namespace', ACCOUNT_NAMESPACE, ...args]);
@@ -219,7 +220,7 @@ describe.each([
     ownKubeconfig = join(administrator.directory, `${purpose}.kubeconfig`);
     expect(await enroll('--for', purpose, '--apply', '--to', ownKubeconfig)).toMatchObject({ exitCode: 0 });
     await plantSecrets([await readToken(ownKubeconfig)]);
-  }, 60_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   it.each(acts)(
     'may not $act',

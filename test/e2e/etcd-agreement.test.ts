@@ -9,7 +9,13 @@ import { requireCommand, runCommand } from '../testbed/command.ts';
 import { etcdPrograms, type EtcdVersion } from '../testbed/etcd.ts';
 import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 
 const SEED = 20260101;
 const MEBIBYTE = 1024 * 1024;
@@ -40,11 +46,11 @@ describe.each(LAYOUTS)('the manifest agrees with upstream on etcd $version with 
     hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name, members, etcdVersion: version });
     workspace = await directoryWorkspace(bed);
     etcdutl = join(await etcdPrograms('3.6.5'), 'etcdutl');
-  }, 240_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
   afterAll(async () => {
     await workspace.remove();
     await retireHostedCluster(hosted);
-  }, 180_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   /** Takes a recovery point and asks etcdutl, and every live member, about the very same. */
   async function compare(): Promise<EtcdEntry> {

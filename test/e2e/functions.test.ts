@@ -31,6 +31,7 @@ import {
   plantHostedCluster,
   retireHostedCluster,
   s3Workspace,
+  SETUP_TIMEOUT_MILLISECONDS,
   sharedBed,
 } from './bed.ts';
 
@@ -82,7 +83,7 @@ beforeAll(async () => {
     LIFEBOAT_SCHEDULE_GROUP: GROUP,
     LIFEBOAT_STATE_MACHINE_ARN: await prepareAws(region, cluster),
   };
-}, 900_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 afterAll(async () => {
   await Promise.all([...functions.values()].map((running) => running.stop()));
@@ -90,7 +91,7 @@ afterAll(async () => {
   await workspace.remove();
   await moto.stop();
   await rm(directory, { recursive: true });
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** What the stack makes in an account, as far as the functions touch it; gives the ARN of the state machine. */
 async function prepareAws(region: string, cluster: ManagementCluster): Promise<string> {

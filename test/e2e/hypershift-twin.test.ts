@@ -6,7 +6,7 @@ import { fillHostedEtcd } from '../testbed/hypershift/fill.ts';
 import { installHyperShift, stopOperator } from '../testbed/hypershift/install.ts';
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import { plantHostedCluster, retireHostedCluster, SETUP_TIMEOUT_MILLISECONDS, sharedBed } from './bed.ts';
 
 const NAMESPACE = 'twin';
 const FINALIZER = 'hypershift.openshift.io/finalizer';
@@ -25,11 +25,11 @@ describe('the twin of the HyperShift operator', () => {
       etcdVersion: '3.6.5',
       encryption: 'aescbc',
     });
-  }, TEST_TIMEOUT_MS);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   afterAll(async () => {
     await retireHostedCluster(highlyAvailable);
-  }, TEST_TIMEOUT_MS);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   const kubectl = (...args: string[]): Promise<string> => cluster.kubectl(args);
   const inControlPlane = (hosted: HostedCluster, ...args: string[]): Promise<string> =>

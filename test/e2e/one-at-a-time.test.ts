@@ -9,7 +9,13 @@ import { Locks, type Lock } from '../../lambdas/store/locks.ts';
 import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 
 const NAMESPACE = 'one-at-a-time';
@@ -36,11 +42,11 @@ beforeAll(async () => {
   ]);
   workspace = await directoryWorkspace(bed, { purpose: 'restore' }, POLICIES);
   locks = new Locks(new DirectoryStore(join(workspace.directory, 'recovery-points')));
-}, TIMEOUT_MILLISECONDS);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await Promise.all([hosted, other].map(retireHostedCluster));
-}, TIMEOUT_MILLISECONDS);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** Something that each restore brings back. */
 beforeEach(async () => {

@@ -6,7 +6,13 @@ import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'policy-run';
 const BROKEN = `mgmt-a/${NAMESPACE}/broken`;
@@ -30,11 +36,11 @@ beforeAll(async () => {
   ]);
   await first.kubectl(['delete', 'secret', '--namespace', NAMESPACE, 'broken-pull-secret']);
   workspace = await directoryWorkspace(bed, {}, POLICIES);
-}, 300_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await Promise.all(hosted.map(retireHostedCluster));
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** Runs the policy for a slot; `stderr` is what was told meanwhile. */
 async function run(slot: string): Promise<{ exitCode: number; result: RunResult; stderr: string }> {

@@ -9,7 +9,13 @@ import { requireCommand } from '../testbed/command.ts';
 import { etcdPrograms } from '../testbed/etcd.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'recovery-point';
 const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod.eu`;
@@ -35,11 +41,11 @@ beforeAll(async () => {
   });
   await hosted.kubectl(['create', 'secret', 'generic', 'kept', '--from-literal=password=encrypted-at-rest-value']);
   workspace = await directoryWorkspace(bed);
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 describe('a recovery point of a hosted control plane', () => {
   it('is discovered, taken, listed, shown, verified and exported from the command line alone', async () => {

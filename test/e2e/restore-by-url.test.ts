@@ -10,7 +10,14 @@ import { requireCommand } from '../testbed/command.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { TcpProxy } from '../testbed/tcp-proxy.ts';
-import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import {
+  createBucket,
+  plantHostedCluster,
+  retireHostedCluster,
+  s3Workspace,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'by-url';
 const MEMBERS = 3;
@@ -45,12 +52,12 @@ beforeAll(async () => {
   await hosted.kubectl(['create', 'namespace', 'shop']);
   await workspace.json(['backup', controlPlane]);
   await hosted.kubectl(['delete', 'namespace', 'shop']);
-}, 300_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
   await gateway.stop();
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** Every state of every helper pod while the work goes on, as JSON. */
 async function podsDuring<T>(work: () => Promise<T>): Promise<{ result: T; pods: string }> {

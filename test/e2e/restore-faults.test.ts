@@ -3,7 +3,7 @@ import { COMBINATIONS, describeCombination } from '../faults/combinations.ts';
 import { FaultStage } from '../faults/stage.ts';
 import { randomNumbers } from '../suite/random.ts';
 import { seed } from '../suite/seed.ts';
-import { sharedBed } from './bed.ts';
+import { SETUP_TIMEOUT_MILLISECONDS, sharedBed } from './bed.ts';
 
 /** `npm run test:faults` tries all of them. */
 const SAMPLES = 10;
@@ -20,10 +20,10 @@ describe('a restore with a fault at one of its steps', () => {
   beforeAll(async () => {
     const bed = await sharedBed();
     stage = await FaultStage.create(bed, bed.clusters[0], 'sampled');
-  }, 300_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
   afterAll(async () => {
     await stage.remove();
-  }, 180_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   it.each(sample)(
     'ends restored or exactly as before, with nothing left, after %s',

@@ -20,6 +20,7 @@ import {
   enrolledUser,
   plantHostedCluster,
   retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
   sharedBed,
 } from './bed.ts';
 
@@ -50,11 +51,11 @@ beforeAll(async () => {
   Object.assign(hosted, { single, triple });
   await untilServing(single);
   await plantSecrets(await plantedSecrets(cluster));
-}, TEST_TIMEOUT_MS);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   api.close();
   await Promise.all(Object.values(hosted).map(retireHostedCluster));
-}, TEST_TIMEOUT_MS);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 const nameOf = ({ namespace, name }: HostedCluster): ControlPlaneName => ({
   managementCluster: cluster.name,

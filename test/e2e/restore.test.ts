@@ -8,7 +8,14 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { accountsOf, directoryWorkspace, enrolledUser, plantHostedCluster, sharedBed } from './bed.ts';
+import {
+  accountsOf,
+  directoryWorkspace,
+  enrolledUser,
+  plantHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { restoreWithSpoiledSample } from './spoiled-sample.ts';
 import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
 import { plantUnfitPoint, UNFIT_POINTS } from './unfit-points.ts';
@@ -22,7 +29,7 @@ let cluster: ManagementCluster;
 beforeAll(async () => {
   bed = await sharedBed();
   [cluster] = bed.clusters;
-}, 120_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** These are created, but change nothing: a tunnel, and a question that is answered and not kept. */
 const NOT_WRITTEN = ['pods/portforward', 'selfsubjectaccessreviews'];
@@ -64,11 +71,11 @@ describe.each([
     manifest = manifestSchema.parse(await workspace.json(['backup', controlPlane]));
     await hosted.kubectl(['delete', 'namespace', 'shop']);
     await hosted.kubectl(['create', 'namespace', 'later']);
-  }, 300_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
   afterAll(async () => {
     await workspace.remove();
     await hosted.delete();
-  }, 180_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
 
   it('shows what comes back and what vanishes, and touches nothing', async () => {
     const since = new Date();

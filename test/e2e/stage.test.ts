@@ -13,7 +13,14 @@ import { createAuthority, issueCertificate } from '../testbed/certificates.ts';
 import { requireCommand, runCommand } from '../testbed/command.ts';
 import { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from './bed.ts';
+import {
+  createBucket,
+  plantHostedCluster,
+  retireHostedCluster,
+  s3Workspace,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 
 const NAMESPACE = 'staged';
 
@@ -61,13 +68,13 @@ beforeAll(async () => {
   process.env['NODE_EXTRA_CA_CERTS'] = authorityFile;
   await origin.kubectl(['create', 'namespace', 'shop']);
   await workspace.json(['backup', controlPlane]);
-}, 300_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   delete process.env['NODE_EXTRA_CA_CERTS'];
   await workspace.remove();
   front.close();
   await retireHostedCluster(origin);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 /** The bed's S3 by TLS, where pods can reach it: the platform takes no other URLs. */
 async function startTlsFront(

@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { waitFor } from '../testbed/waiting.ts';
 import { Workspace } from '../suite/lifeboat.ts';
-import { enrolledKubeconfig } from './bed.ts';
+import { enrolledKubeconfig, SETUP_TIMEOUT_MILLISECONDS } from './bed.ts';
 import { backUp, boundedStore, buildFaultStage, type FaultStage } from './fault-stage.ts';
 import { describeS3Request, faultOn } from './s3-requests.ts';
 import { withTmpfs } from './tmpfs.ts';
@@ -24,8 +24,8 @@ const LIMITS = { attempts: 3, firstWaitMilliseconds: 20, idleMilliseconds: 3_000
 let stage: FaultStage;
 beforeAll(async () => {
   stage = await buildFaultStage('store-faults', 1);
-}, 300_000);
-afterAll(() => stage.close(), 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
+afterAll(() => stage.close(), SETUP_TIMEOUT_MILLISECONDS);
 // What a test that failed has left would fail the others.
 beforeEach(async () => {
   stage.s3.heal();

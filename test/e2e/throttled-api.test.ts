@@ -9,7 +9,13 @@ import type { Workspace } from '../suite/lifeboat.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { startThrottlingProxy, type ThrottlingProxy } from '../testbed/throttling-proxy.ts';
 import { expectTransient } from './aftermath.ts';
-import { directoryWorkspace, plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import {
+  directoryWorkspace,
+  plantHostedCluster,
+  retireHostedCluster,
+  SETUP_TIMEOUT_MILLISECONDS,
+  sharedBed,
+} from './bed.ts';
 import { backUpInProcess } from './in-process.ts';
 import { varyKubeconfig } from './kubeconfig-variants.ts';
 import { ServiceAccount } from './service-account.ts';
@@ -34,14 +40,14 @@ beforeAll(async () => {
   const kubeconfig = varyKubeconfig(await account.kubeconfig(), { cluster: { server: proxy.server } });
   await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 });
   workspace = await directoryWorkspace(bed, { kubeconfigs: { 'mgmt-a': kubeconfigPath } });
-}, 240_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await proxy.stop();
   await workspace.remove();
   await rm(directory, { recursive: true });
   await account.remove();
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 beforeEach(() => {
   proxy.refuse(0);
 });

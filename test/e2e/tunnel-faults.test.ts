@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { isWhole } from '../suite/extent.ts';
 import { seed } from '../suite/seed.ts';
+import { SETUP_TIMEOUT_MILLISECONDS } from './bed.ts';
 import { backUp, backUpDisturbed, buildFaultStage, PASSED_BYTES, type FaultStage } from './fault-stage.ts';
 import { measureTraffic, planCuts, runCut, type CutRecord } from './tunnel-cuts.ts';
 
@@ -14,8 +15,8 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
 
   beforeAll(async () => {
     stage = await buildFaultStage('tunnel-faults', members);
-  }, 300_000);
-  afterAll(() => stage.close(), 180_000);
+  }, SETUP_TIMEOUT_MILLISECONDS);
+  afterAll(() => stage.close(), SETUP_TIMEOUT_MILLISECONDS);
   // What a test that failed has left would fail the others.
   beforeEach(() => stage.aftermath.empty());
 

@@ -12,7 +12,7 @@ import { issueCertificate } from '../testbed/certificates.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import { renderKubeconfig } from '../testbed/kubeconfig.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
-import { plantHostedCluster, retireHostedCluster, sharedBed } from './bed.ts';
+import { plantHostedCluster, retireHostedCluster, SETUP_TIMEOUT_MILLISECONDS, sharedBed } from './bed.ts';
 
 let cluster: ManagementCluster;
 let hosted: HostedCluster;
@@ -30,13 +30,13 @@ beforeAll(async () => {
   } finally {
     api.close();
   }
-}, 300_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 afterEach(() => {
   for (const tunnel of tunnels.splice(0)) tunnel.destroy();
 });
 afterAll(async () => {
   await retireHostedCluster(hosted);
-}, 180_000);
+}, SETUP_TIMEOUT_MILLISECONDS);
 
 async function open(target: Partial<PodTarget> = {}, kubeconfig = cluster.kubeconfig): Promise<Duplex> {
   const whole = { namespace: workload.namespace, pod: 'etcd-0', port: workload.clientPort, ...target };

@@ -25,8 +25,9 @@ import {
   type PodObject,
 } from './resources.ts';
 
-const READY_TIMEOUT_SECONDS = 180;
-const DELETION_TIMEOUT_SECONDS = 180;
+// End what hangs: where many processes share a core, an API server alone takes minutes to start.
+const READY_TIMEOUT_SECONDS = 600;
+const DELETION_TIMEOUT_SECONDS = 600;
 const CLIENT_PORT = 2379;
 
 /** What lets a client into the hosted etcd. PEM texts. */
