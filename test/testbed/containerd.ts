@@ -1,5 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { weighContainers } from './cgroups.ts';
 import { requireCommand, runCommand } from './command.ts';
 import { startInside } from './enclosure.ts';
 import { errorCode } from './errors.ts';
@@ -79,6 +80,7 @@ export async function startContainerd(
   const configuration = join(directory, 'config.toml');
   await writeFile(configuration, renderConfiguration(directory, await cniPluginDirectory()));
   await writeFile(join(directory, 'cni', '10-testbed.conflist'), renderCniConfiguration(podSubnet));
+  await weighContainers();
   const containerd = await startInside(anchor, {
     name: 'containerd',
     command: ['containerd', '--config', configuration],

@@ -1,4 +1,4 @@
-import { access, constants, rm, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { runCommand } from './command.ts';
 import { TestbedError } from './errors.ts';
@@ -130,11 +130,29 @@ async function aptGet(args: readonly string[]): Promise<void> {
   }
 }
 
+const INOTIFY_INSTANCES = '/proc/sys/fs/inotify/max_user_instances';
+/** A cluster takes some twenty, a hosted control plane half as many; Linux allows a user 128 unless told otherwise. */
+const WANTED_INOTIFY_INSTANCES = 8_192;
+
+/** Without them a kube-proxy ends at its start, and no Service of its cluster is ever reached. */
+async function ensureInotifyInstances(report: Report): Promise<void> {
+  if (Number(await readFile(INOTIFY_INSTANCES, 'utf8')) >= WANTED_INOTIFY_INSTANCES) return;
+  await writeFile(INOTIFY_INSTANCES, String(WANTED_INOTIFY_INSTANCES)).then(
+    () => {
+      report(`fs.inotify.max_user_instances raised to ${WANTED_INOTIFY_INSTANCES}, until the machine starts anew`);
+    },
+    (error: unknown) => {
+      report(`fs.inotify.max_user_instances stays low, and many clusters may not start: ${String(error)}`);
+    },
+  );
+}
+
 /**
  * Installs what the machine lacks with apt-get, and `also` what a caller needs beside the bed's own; without apt-get,
  * TestbedError says in one sentence what to install.
  */
 export async function ensurePrerequisites(report: Report, also: readonly Prerequisite[] = []): Promise<void> {
+  await ensureInotifyInstances(report);
   const packages = await findMissingPackages(also);
   if (packages.length === 0) return;
   await installPackages(report, packages);

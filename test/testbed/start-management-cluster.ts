@@ -151,6 +151,8 @@ async function startEverything(initial: ClusterState, { images, report }: Manage
       intervalMilliseconds: 100,
     }),
   ]);
+  // Nobody above has asked for kube-proxy, which is missed at the first Service only.
+  for (const record of Object.values(state.processes)) await requireRunning(record);
 }
 
 /**
