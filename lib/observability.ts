@@ -18,7 +18,7 @@ import { ScheduledCaller } from './policy-schedules.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
 const INTERVAL = Duration.minutes(15);
-const { manifests, proofs, operations, locks, policies } = KEYS;
+const { manifests, proofs, operations, restores, locks, policies } = KEYS;
 
 type MetricKey = keyof typeof METRICS;
 
@@ -29,7 +29,7 @@ const MEANINGS: Readonly<Record<Exclude<MetricKey, 'oldestVerifiedAge'>, string>
     'no longer finds control planes that it has backed up, or a management cluster no longer serves their platform; dismiss what is gone on purpose with "lifeboat dismiss"',
   failing: 'failed or selected nothing when it was last run, or its schedule is missing or disabled',
   credentialsNearExpiry: 'uses credentials of management clusters that end within 14 days',
-  outlivedLocks: 'has control planes that are still locked by an operation which is dead',
+  outlivedLocks: 'has control planes on which an operation died: a lock or a restore that was begun is left',
 };
 
 interface Observed {
@@ -55,7 +55,7 @@ export class Observability extends Construct {
       timeoutSeconds: 300,
       memoryMegabytes: 1024,
       calledBy: 'events',
-      store: { read: [manifests, proofs, operations, locks, policies] },
+      store: { read: [manifests, proofs, operations, restores, locks, policies] },
     });
     report.tell('LIFEBOAT_SCHEDULE_GROUP', group.scheduleGroupName);
     permit(report.role, {

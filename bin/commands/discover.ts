@@ -13,8 +13,9 @@ export async function discover(ports: Ports): Promise<CommandResult> {
     version ?? '-',
     state,
   ]);
-  const table =
-    rows.length === 0 ? 'no control planes' : formatTable(['CONTROL PLANE', 'PLATFORM', 'VERSION', 'STATE'], rows);
+  const none =
+    failures.length === 0 ? 'no control planes' : 'no control planes on the management clusters that answered';
+  const table = rows.length === 0 ? none : formatTable(['CONTROL PLANE', 'PLATFORM', 'VERSION', 'STATE'], rows);
   return {
     json: { controlPlanes, failures: failures.map(failureAsJson) },
     text: [table, ...failures.map(describeFailure)].join('\n'),

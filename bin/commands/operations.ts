@@ -2,7 +2,8 @@ import { NotFoundError } from '../../lambdas/domain/errors.ts';
 import { operationLock } from '../../lambdas/domain/operation.ts';
 import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { findRecordedRestore, recordedRestores } from '../../lambdas/operations/recorded-restores.ts';
-import { findRestorePlan, waitingName } from '../../lambdas/restores/records.ts';
+import { FIRST_TOUCH } from '../../lambdas/operations/unfinished-restores.ts';
+import { findRestorePlan } from '../../lambdas/restores/records.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatAge, formatTable } from '../output/format.ts';
 import { describePlan, describeResult } from '../output/restore-text.ts';
@@ -11,9 +12,6 @@ import type { CommandResult } from './result.ts';
 /** What a list needs, and no more: plans and results of other versions of Lifeboat are read as well. */
 const listedPlanSchema = restorePlanSchema.pick({ controlPlane: true, point: true, plannedAt: true });
 const listedResultSchema = restoreResultSchema.pick({ outcome: true });
-
-/** Until this stands in the journal a restore has touched nothing, e.g. because another one has the lock. */
-const FIRST_TOUCH = waitingName('prepare-data');
 
 /** What a restore that this version does not take over needs of a person. */
 export const OF_FORMER_VERSION =

@@ -13,7 +13,7 @@ import { policyNamed } from '../../lambdas/domain/configuration.ts';
 import { loadMachine } from '../local/machine.ts';
 import { runParts } from '../local/parts.ts';
 import type { Ports } from '../local/ports.ts';
-import { EXIT } from '../output/exit-codes.ts';
+import { EXIT, exitCodeForName } from '../output/exit-codes.ts';
 import { formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
@@ -54,8 +54,17 @@ export async function runPolicy(ports: Ports, policy: string, options: RunOption
   }
   const result = await readResult();
   if (result === undefined) throw new Error(`run ${runId(input)} has ended without a result`);
-  const isWhole = result.status === 'succeeded' && result.counts.skipped === 0;
-  return { json: result, text: describe(result), exitCode: isWhole ? EXIT.done : EXIT.failed };
+  return { json: result, text: describe(result), exitCode: exitCodeOf(result) };
+}
+
+/** As for a backup that fails for the same reason; a run that has nothing to do is a policy to look at. */
+function exitCodeOf({ status, outcomes, unreachable }: RunResult): number {
+  const errors = [
+    ...outcomes.flatMap(({ outcome, error }) => (outcome === 'verified' ? [] : [error ?? ''])),
+    ...unreachable.map(({ error }) => error ?? ''),
+  ];
+  if (errors.length === 0 && outcomes.length === 0) return EXIT.refused;
+  return Math.max(status === 'succeeded' ? EXIT.done : EXIT.failed, ...errors.map(exitCodeForName));
 }
 
 /** Several control planes are worked on at once: each line says whose it is, and none tells of bytes. */
@@ -79,9 +88,8 @@ function describe({ runId: id, status, counts, outcomes, unreachable }: RunResul
     reason === null ? '' : `${step ?? ''}: ${reason}`,
   ]);
   return [
-    rows.length === 0
-      ? 'the policy selects no control plane'
-      : formatTable(['CONTROL PLANE', 'OUTCOME', 'POINT', 'REASON'], rows),
+    ...(rows.length > 0 ? [formatTable(['CONTROL PLANE', 'OUTCOME', 'POINT', 'REASON'], rows)] : []),
+    ...(rows.length === 0 && unreachable.length === 0 ? ['the policy selects no control plane'] : []),
     ...unreachable.map(({ managementCluster, reason }) => `${managementCluster} was not asked: ${reason}`),
     `run ${id} ${status}: ${counts.verified} verified, ${counts.failed} failed, ${counts.skipped} skipped`,
   ].join('\n');

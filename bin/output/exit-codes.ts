@@ -1,4 +1,7 @@
-import { LifeboatError, type ErrorKind } from '../../lambdas/domain/errors.ts';
+import * as errors from '../../lambdas/domain/errors.ts';
+
+const { LifeboatError } = errors;
+type ErrorKind = errors.ErrorKind;
 
 /** What the shell is told; the README's table explains each. */
 export const EXIT = {
@@ -30,6 +33,19 @@ export function exitCodeFor(error: unknown): number {
   if (error instanceof InterruptedError) return EXIT.interrupted;
   return error instanceof LifeboatError ? BY_KIND[error.kind] : EXIT.defect;
 }
+
+/** The same for an error of which only the name is known, e.g. from the result of a run; names such as `States.Timeout` are AWS's. */
+export function exitCodeForName(name: string): number {
+  return CODES_BY_NAME.get(name) ?? (name === '' || name.includes('.') ? EXIT.failed : EXIT.defect);
+}
+
+const CODES_BY_NAME: ReadonlyMap<string, number> = new Map(
+  Object.values(errors).flatMap((value: unknown) => {
+    if (typeof value !== 'function' || !(value.prototype instanceof LifeboatError)) return [];
+    const error = Reflect.construct(value, ['']) as unknown;
+    return error instanceof LifeboatError && error.name !== 'Error' ? [[error.name, exitCodeFor(error)] as const] : [];
+  }),
+);
 
 /** An error as a person reads it: what, then what to do next, then the configuration that was in use. */
 export function describeError(error: unknown, configurationFile?: string): string {

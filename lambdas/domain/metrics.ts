@@ -18,7 +18,7 @@ export const METRICS = {
   failing: { name: 'PolicyFailing', unit: 'Count' },
   /** Management clusters of the policy whose credentials end within 14 days. */
   credentialsNearExpiry: { name: 'CredentialsNearExpiry', unit: 'Count' },
-  /** Locks on control planes of the policy that outlived their operation. */
+  /** Locks on control planes of the policy that outlived their operation, and restores that were begun and have not ended. */
   outlivedLocks: { name: 'OutlivedLocks', unit: 'Count' },
 } as const;
 
@@ -33,6 +33,6 @@ export function metricsOf(status: PolicyStatus): MetricValues {
     missing: status.missing.length + status.unserved.length,
     failing: status.failing ? 1 : 0,
     credentialsNearExpiry: status.credentialsNearExpiry.length,
-    outlivedLocks: status.outlivedLocks.length,
+    outlivedLocks: status.outlivedLocks.length + status.unfinishedRestores.length,
   };
 }

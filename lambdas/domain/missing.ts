@@ -105,9 +105,28 @@ function whyMissing(
   return isServed(managementCluster, platform) ? 'gone' : 'not-served';
 }
 
-/** One sentence for people. */
-export function describeMissing({ controlPlane, why }: Pick<Missing, 'controlPlane' | 'why'>): string {
+function describeMissing({ controlPlane, why }: Pick<Missing, 'controlPlane' | 'why'>): string {
   return `${controlPlane} is no longer backed up: ${WHY[why]}`;
+}
+
+/** A sentence a management cluster that no longer serves a platform, whatever was on it, and one a control plane else. */
+export function describeAbsences({
+  missing,
+  unserved,
+}: {
+  readonly missing: readonly Missing[];
+  readonly unserved: readonly Served[];
+}): string[] {
+  return [
+    ...unserved.map(({ managementCluster, platform }) => {
+      const lost = missing.filter(
+        ({ controlPlane, why }) => why === 'not-served' && controlPlane.startsWith(`${managementCluster}/`),
+      ).length;
+      const planes = lost === 1 ? '1 control plane is' : `${lost} control planes are`;
+      return `${managementCluster} no longer serves the API of ${platform}${lost === 0 ? '' : `: ${planes} no longer backed up`}`;
+    }),
+    ...missing.filter(({ why }) => why !== 'not-served').map(describeMissing),
+  ];
 }
 
 /** `policies/dismissed.json`: what is gone on purpose, as somebody has said. */

@@ -38,7 +38,12 @@ export const nextPartSchema = runInputSchema.extend({ firstPage: z.int().positiv
 export type NextPart = z.infer<typeof nextPartSchema>;
 
 /** A management cluster whose control planes could not be listed. */
-export const unreachableSchema = z.object({ managementCluster: z.string(), reason: z.string() });
+export const unreachableSchema = z.object({
+  managementCluster: z.string(),
+  /** Name of the error; runs of before do not have it. */
+  error: z.string().optional(),
+  reason: z.string(),
+});
 
 export const planSchema = runSchema.extend({
   /** Numbers of the pages of this part, which lie in the store. */

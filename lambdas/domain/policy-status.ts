@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { describeMissing, missingSchema, servedSchema, type Missing, type Served } from './missing.ts';
+import { describeAbsences, missingSchema, servedSchema, type Missing, type Served } from './missing.ts';
 import { lastRunSchema } from './policy-run.ts';
 import { CLOCK_TOLERANCE_MILLISECONDS } from './verdict.ts';
 
@@ -23,6 +23,8 @@ export interface PolicyFacts {
   readonly credentials: readonly { readonly managementCluster: string; readonly endAt: Date }[];
   /** Control planes whose lock expired without being released, with its owner. */
   readonly outlivedLocks: readonly { readonly controlPlane: string; readonly owner: string }[];
+  /** Restores of its control planes that were begun, have not ended, and nobody works on. */
+  readonly unfinishedRestores: readonly { readonly operation: string; readonly controlPlane: string }[];
 }
 
 const count = z.int().nonnegative();
@@ -40,6 +42,7 @@ export const policyStatusSchema = z.strictObject({
   unserved: z.array(servedSchema),
   failing: z.boolean(),
   credentialsNearExpiry: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+  unfinishedRestores: z.array(z.strictObject({ operation: z.string(), controlPlane: z.string() })),
   outlivedLocks: z.array(z.strictObject({ controlPlane: z.string(), owner: z.string() })),
   problems: z.array(z.string()),
 });
@@ -47,7 +50,7 @@ export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 
 /** Judges a policy by its facts. */
 export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
-  const { policy, objectiveMilliseconds, lastRun, missing, unserved, outlivedLocks } = facts;
+  const { policy, objectiveMilliseconds, lastRun, missing, unserved, outlivedLocks, unfinishedRestores } = facts;
   const ages = facts.controlPlanes.map(({ controlPlane, newestVerified }) => ({
     controlPlane,
     ageSeconds: newestVerified === null ? null : ageSeconds(newestVerified, now),
@@ -57,7 +60,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     ({ ageSeconds }) => ageSeconds === null || ageSeconds * 1000 > objectiveMilliseconds,
   );
   const credentialsNearExpiry = facts.credentials
-    .filter(({ endAt }) => endAt.getTime() - now.getTime() < NEAR_EXPIRY_MILLISECONDS)
+    .filter(({ endAt }) => isNearExpiry(endAt, now))
     .map(({ managementCluster, endAt }) => ({ managementCluster, endAt: endAt.toISOString() }));
   const failures = [
     ...(lastRun === null ? ['it has never been run to its end'] : []),
@@ -78,6 +81,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     failing: failures.length > 0,
     credentialsNearExpiry,
     outlivedLocks: [...outlivedLocks],
+    unfinishedRestores: [...unfinishedRestores],
     problems: [
       ...failures,
       ...describeAbsences(facts),
@@ -86,8 +90,9 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
           ? `${controlPlane} has no verified recovery point`
           : `the newest verified recovery point of ${controlPlane} is older than the objective`,
       ),
-      ...credentialsNearExpiry.map(
-        ({ managementCluster, endAt }) => `the credentials of ${managementCluster} end at ${endAt}`,
+      ...credentialsNearExpiry.map(describeExpiry),
+      ...unfinishedRestores.map(
+        ({ operation, controlPlane }) => `restore ${operation} of ${controlPlane} was begun and has not ended`,
       ),
       ...outlivedLocks.map(({ controlPlane, owner }) => `${controlPlane} is still locked by ${owner}, which is dead`),
     ],
@@ -100,18 +105,14 @@ function ageSeconds(since: Date, now: Date): number | null {
   return ageMilliseconds < -CLOCK_TOLERANCE_MILLISECONDS ? null : Math.max(0, Math.round(ageMilliseconds / 1000));
 }
 
-/** A sentence a management cluster that no longer serves a platform, whatever was on it, and one a control plane else. */
-function describeAbsences({ missing, unserved }: Pick<PolicyFacts, 'missing' | 'unserved'>): string[] {
-  return [
-    ...unserved.map(({ managementCluster, platform }) => {
-      const lost = missing.filter(
-        ({ controlPlane, why }) => why === 'not-served' && controlPlane.startsWith(`${managementCluster}/`),
-      ).length;
-      const planes = lost === 1 ? '1 control plane is' : `${lost} control planes are`;
-      return `${managementCluster} no longer serves the API of ${platform}${lost === 0 ? '' : `: ${planes} no longer backed up`}`;
-    }),
-    ...missing.filter(({ why }) => why !== 'not-served').map(describeMissing),
-  ];
+/** Whether credentials have to be renewed now. */
+export function isNearExpiry(endAt: Date, now: Date): boolean {
+  return endAt.getTime() - now.getTime() < NEAR_EXPIRY_MILLISECONDS;
+}
+
+/** One sentence for people. */
+export function describeExpiry({ managementCluster, endAt }: PolicyStatus['credentialsNearExpiry'][number]): string {
+  return `the credentials of ${managementCluster} end at ${endAt}`;
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {

@@ -92,9 +92,14 @@ export function decideRetention(
   return newestFirst.map((point) => {
     const kept = reasons.get(point) ?? [];
     if (kept.length > 0) return { id: point.id, action: 'keep', reasons: kept };
-    const why = point.verdict === 'verified' ? 'no rule keeps it' : `${point.verdict}, and nobody can restore from it`;
+    const why = reasonToDelete(point);
     return { id: point.id, action: deleted.has(point) ? 'delete' : 'later', reasons: [why] };
   });
+}
+
+function reasonToDelete({ reason, verdict }: RetainedPoint): string {
+  if (reason === 'safety') return 'safety, and its grace time is over';
+  return verdict === 'verified' ? 'no rule keeps it' : `${verdict}, and nobody can restore from it`;
 }
 
 /** In words, to be read after "it is" or as a reason. */

@@ -107,6 +107,7 @@ async function listSelected(run: PolicyRun, ports: ClusterRunPorts): Promise<Omi
     ...findAbsences(found, await seenBefore({ ...run, selected, now }, ports)),
     unreachable: failures.map(({ managementCluster, error }) => ({
       managementCluster,
+      error: error.name,
       reason: shortReason(withRemedy(error)),
     })),
     credentials: credentials.flat(),

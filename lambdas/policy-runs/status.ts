@@ -8,6 +8,7 @@ import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/poli
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import { isFromFuture } from '../domain/verdict.ts';
 import { findJson } from '../store/stored-json.ts';
+import { unfinishedRestores, type UnfinishedRestore } from '../operations/unfinished-restores.ts';
 import { readDismissals } from './seen-before.ts';
 import { readPlan } from './stored-plan.ts';
 import type { RunPorts } from '../operations/ports.ts';
@@ -31,6 +32,7 @@ export async function policyStatuses(
   const { policies = {} } = ports.configuration;
   const now = ports.clock();
   const dismissals = await readDismissals(ports.store);
+  const unfinished = await unfinishedRestores(ports);
   const facts = Object.entries(policies).map(async ([policy, { objective }]) => {
     const key = lastRunKey(policy);
     const lastRun = (await findJson(ports.store, key, lastRunSchema)) ?? null;
@@ -43,8 +45,8 @@ export async function policyStatuses(
         lastRun,
         schedule: scheduleOf(policy),
         ...(lastRun === null
-          ? { controlPlanes: [], missing: [], unserved: [], credentials: [], outlivedLocks: [] }
-          : await readRun(lastRun, { dismissals, reportedAt, now }, ports)),
+          ? { controlPlanes: [], missing: [], unserved: [], credentials: [], outlivedLocks: [], unfinishedRestores: [] }
+          : await readRun(lastRun, { dismissals, unfinished, reportedAt, now }, ports)),
       },
       now,
     );
@@ -52,11 +54,19 @@ export async function policyStatuses(
   return await Promise.all(facts);
 }
 
+/** What a run is looked at with. */
+interface Surroundings {
+  readonly dismissals: Dismissals;
+  readonly unfinished: readonly UnfinishedRestore[];
+  readonly reportedAt: Date;
+  readonly now: Date;
+}
+
 async function readRun(
   { runId }: LastRun,
-  { dismissals, reportedAt, now }: { readonly dismissals: Dismissals; readonly reportedAt: Date; readonly now: Date },
+  { dismissals, unfinished, reportedAt, now }: Surroundings,
   { journal, catalogue, locks }: StatusPorts,
-): Promise<Pick<PolicyFacts, 'controlPlanes' | 'missing' | 'unserved' | 'credentials' | 'outlivedLocks'>> {
+): Promise<Omit<PolicyFacts, 'policy' | 'objectiveMilliseconds' | 'lastRun' | 'schedule'>> {
   const plan = await readPlan(runId, journal);
   const result = await journal.read(runId, 'result', runResultSchema);
   const verified = new Map(
@@ -89,5 +99,8 @@ async function readRun(
     ),
     credentials,
     outlivedLocks,
+    unfinishedRestores: unfinished
+      .filter((restore) => plan.controlPlanes.some(({ controlPlane }) => controlPlane === restore.controlPlane))
+      .map(({ operation, controlPlane }) => ({ operation, controlPlane })),
   };
 }

@@ -142,7 +142,7 @@ describe('lifeboat run', () => {
       ...gone.map((controlPlane) => [controlPlane, 'failed']),
       ['run', RUN.name],
     ]);
-    expect(exitCode).toBe(EXIT.failed);
+    expect(exitCode).toBe(EXIT.wrong);
   });
 });
 

@@ -157,7 +157,11 @@ describe('retention', () => {
       point('a', '2026-11-05T11:00:00Z', { reason: 'safety', policy: null, verdict }),
       point('b', '2026-11-20T00:00:00Z'),
     ];
-    expect(decide(points, { last: 5 })[1]).toMatchObject({ id: 'a', action: 'delete' });
+    expect(decide(points, { last: 5 })[1]).toMatchObject({
+      id: 'a',
+      action: 'delete',
+      reasons: ['safety, and its grace time is over'],
+    });
     expect(decide(points, { last: 5 }, NOW, 1000, 16)[1]).toMatchObject({
       id: 'a',
       action: 'keep',
