@@ -138,7 +138,8 @@ describe('lifeboat run', () => {
     };
     const { text, exitCode } = await runPolicy({ ...ports, ...unused }, INPUT.policy, { slot: INPUT.slot });
     const [, ...lines] = text.split('\n');
-    expect(lines.map((line) => line.split(/\s+/, 2))).toEqual([
+    // A row that is too long for a terminal goes on in lines that begin with a space.
+    expect(lines.filter((line) => /^\S/.test(line)).map((line) => line.split(/\s+/, 2))).toEqual([
       ...gone.map((controlPlane) => [controlPlane, 'failed']),
       ['run', RUN.name],
     ]);
