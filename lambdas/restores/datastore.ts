@@ -9,7 +9,7 @@ import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge, type Goal } from './converge.ts';
 import { holdFence } from './pause.ts';
-import { runOnVolumes } from './helper-pods.ts';
+import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { readBreach, readFenced, recordStale, recordWarning } from './records.ts';
 import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
@@ -39,10 +39,12 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
   if (standing === 'taking-back') throw interruptedOnTheWayBack(item.operation, 'It goes on being taken back.');
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
-  const remedy = 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.';
-  return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, () =>
-    runOnVolumes(restore, item.direction === 'forward' ? 'swap' : 'back', ports),
-  );
+  const remedy =
+    'Look at the pods named lifeboat-… in the namespace of the control plane and their events. One that stays while it is deleted is on a ' +
+    'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
+  const action = item.direction === 'forward' ? 'swap' : 'back';
+  const look = onVolumes(restore, { action }, ports);
+  return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, look);
 }
 
 /**

@@ -3,7 +3,7 @@ import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/re
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { removeHelperPods, runOnVolumes } from './helper-pods.ts';
+import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
 import { isAbandoned, isServed, readPauseSet, recordCrashed } from './records.ts';
@@ -37,10 +37,11 @@ export async function finishRestore(
   await removeStaged(item.operation, ports);
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
   const cleared = await withVolumesToClear(restore, isKept);
+  const clear = onVolumes(cleared, { action: 'clear', isCopied: !isKept }, ports);
   let isCleared = false;
   return await converge(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
-      const waitsFor = await runOnVolumes(cleared, 'clear', ports);
+      const waitsFor = await clear();
       if (waitsFor !== undefined) return waitsFor;
       isCleared = true;
     }

@@ -1,8 +1,9 @@
 import { swapPod, type SwapPlan } from '../datastores/etcd/restore/helper-pods.ts';
-import { HELPER_EXIT_CODES } from '../datastores/etcd/restore/helper-scripts.ts';
-import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
+import { HELPER_EXIT_CODES, holderOf } from '../datastores/etcd/restore/helper-scripts.ts';
+import { hasBegun, hasEnded, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
 import { DatastoreError, GateError } from '../domain/errors.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { RestorePlan } from '../domain/restore.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { namespacesOf, type OpenedRestore } from './opened.ts';
@@ -10,11 +11,14 @@ import { namespacesOf, type OpenedRestore } from './opened.ts';
 /** For its node, its image and its volume; more than a slow registry needs. */
 const BEGIN_MILLISECONDS = 10 * 60 * 1000;
 
+/** Uids of pods of a restore that are known to be over: locks that they have left on volumes are broken by these names. */
+export type PodsOver = Set<string>;
+
 const FINAL_EXIT_CODES: readonly number[] = [HELPER_EXIT_CODES.refused, HELPER_EXIT_CODES.noRoom];
 
 /**
  * Makes a helper pod unless it is there, and looks how far it has come: what it waits for, or undefined when it has done its
- * work. `onRunning` is called while it runs the container of that name. One that has failed is removed and told, as
+ * work. One that has found another at work on its volume is made again, once that one is over. `onRunning` is called while it runs the container of that name. One that has failed is removed and told, as
  * GateError when it has refused, else as DatastoreError, which is worth another try. GateError as well when it does not begin
  * in ten minutes, e.g. because its node is dead.
  */
@@ -22,6 +26,7 @@ export async function followPod(
   api: KubeApi,
   pod: KubernetesObject,
   { clock }: Pick<ClusterRunPorts, 'clock'>,
+  over: PodsOver,
   onRunning: (container: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<string | undefined> {
   const { namespace = '', name } = pod.metadata;
@@ -50,6 +55,11 @@ export async function followPod(
     }
     case 'failed': {
       await api.delete(reference);
+      if (progress.exitCode === HELPER_EXIT_CODES.busy) {
+        const holder = holderOf(progress.reason);
+        if (holder !== undefined && (await isOver(api, found, holder))) over.add(holder);
+        return `pod ${name} waits: ${progress.reason}`;
+      }
       const message = `pod ${name} in namespace ${namespace} failed: ${progress.reason}`;
       if (progress.exitCode !== null && FINAL_EXIT_CODES.includes(progress.exitCode)) {
         throw new GateError(message, { remedy: 'Put right what it says; the pod itself has changed nothing.' });
@@ -59,32 +69,79 @@ export async function followPod(
   }
 }
 
-/** Runs a helper pod on the volume of every member, all at once. Gives what one still waits for; undefined when all have ended. */
-export async function runOnVolumes(
-  { cluster, datastores, plan }: OpenedRestore,
-  action: SwapPlan['action'],
-  ports: ClusterRunPorts,
-): Promise<string | undefined> {
-  const helperImage = ports.configuration.restore?.helperImage;
-  const swapPlan = { operation: plan.operation, action, ...(helperImage !== undefined && { helperImage }) };
-  const waits = await Promise.all(
-    datastores.flatMap(({ installation }) =>
-      installation.members.map((member) => followPod(cluster.api, swapPod(installation, member, swapPlan), ports)),
-    ),
-  );
-  return waits.find((wait) => wait !== undefined);
+/** Whether a pod of the same operation can write nowhere any more: it is gone, or its containers have ended. */
+async function isOver(api: KubeApi, { metadata }: KubernetesObject, uid: string): Promise<boolean> {
+  const { namespace = '', labels } = metadata;
+  const pods = await podsOf(api, namespace, labels?.['lifeboat.io/operation'] ?? '');
+  return pods.every((pod) => pod.metadata.uid !== uid || hasEnded(pod));
 }
 
-/** Removes every pod of the operation. Gives how many are still there; undefined when none is. */
-export async function removeHelperPods({ cluster, plan }: OpenedRestore): Promise<string | undefined> {
+/**
+ * Runs a helper pod on the volume of every member, all at once, and gives a look at them: what one still waits for; undefined when
+ * all have ended. No other pod of the operation is at work then: such are removed, and waited for until they are gone; on the
+ * way back and for the clearing also those that have ended, for they could be taken for work that is done.
+ */
+export function onVolumes(
+  { cluster, datastores, plan }: OpenedRestore,
+  work: Pick<SwapPlan, 'action' | 'isCopied'>,
+  ports: ClusterRunPorts,
+): () => Promise<string | undefined> {
+  const helperImage = ports.configuration.restore?.helperImage;
+  const over: PodsOver = new Set();
+  const others = new Set<string>();
+  return async () => {
+    const pods = () =>
+      datastores.flatMap(({ installation }) =>
+        installation.members.map((member) =>
+          swapPod(installation, member, {
+            operation: plan.operation,
+            ...work,
+            over: [...over],
+            ...(helperImage !== undefined && { helperImage }),
+          }),
+        ),
+      );
+    const wanted = new Set(pods().map(({ metadata }) => metadata.name));
+    const othersWait = await endPods(cluster.api, plan, (pod) => {
+      const isOther = !wanted.has(pod.metadata.name) && (work.action !== 'swap' || !hasEnded(pod));
+      if (isOther && pod.metadata.uid !== undefined) others.add(pod.metadata.uid);
+      return isOther;
+    });
+    if (othersWait !== undefined) return othersWait;
+    for (const uid of others) over.add(uid);
+    const waits = await Promise.all(pods().map((pod) => followPod(cluster.api, pod, ports, over)));
+    return waits.find((wait) => wait !== undefined);
+  };
+}
+
+/** Removes pods of the operation. Gives which one is still there; undefined when none is. */
+async function endPods(
+  api: KubeApi,
+  plan: RestorePlan,
+  isOther: (pod: KubernetesObject) => boolean,
+): Promise<string | undefined> {
   const left: KubernetesObject[] = [];
   for (const namespace of namespacesOf(plan)) {
-    const labelSelector = `lifeboat.io/operation=${plan.operation}`;
-    left.push(...(await cluster.api.list('v1', 'Pod', { namespace, labelSelector })));
+    left.push(...(await podsOf(api, namespace, plan.operation)).filter(isOther));
   }
   for (const { metadata } of left.filter(({ metadata: { deletionTimestamp } }) => deletionTimestamp === undefined)) {
-    const { namespace = '', name } = metadata;
-    await cluster.api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name });
+    const { namespace = '', name, uid } = metadata;
+    await api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, uid === undefined ? {} : { uid });
   }
-  return left.length === 0 ? undefined : `${left.length} helper pods are still there`;
+  const [first] = left;
+  if (first === undefined) return undefined;
+  const { metadata, spec } = first as KubernetesObject & { readonly spec?: { readonly nodeName?: string } };
+  const since = metadata.deletionTimestamp === undefined ? '' : ` since ${metadata.deletionTimestamp}`;
+  const node = spec?.nodeName === undefined ? '' : ` on node ${spec.nodeName}`;
+  const more = left.length === 1 ? '' : `, and ${left.length - 1} more`;
+  return `pod ${metadata.name} is being deleted${since}${node}${more}`;
+}
+
+async function podsOf(api: KubeApi, namespace: string, operation: string): Promise<KubernetesObject[]> {
+  return await api.list('v1', 'Pod', { namespace, labelSelector: `lifeboat.io/operation=${operation}` });
+}
+
+/** Removes every pod of the operation. Gives which one is still there; undefined when none is. */
+export async function removeHelperPods({ cluster, plan }: OpenedRestore): Promise<string | undefined> {
+  return await endPods(cluster.api, plan, () => true);
 }

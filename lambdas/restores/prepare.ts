@@ -9,7 +9,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
-import { followPod } from './helper-pods.ts';
+import { followPod, type PodsOver } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { rebuildLost } from './rebuild.ts';
 import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
@@ -40,6 +40,7 @@ export async function prepareData(
   };
   // For a moment more a pod is told to run the container that has taken everything.
   const fed = new Set<string>();
+  const over: PodsOver = new Set();
   let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
     if (feeds === undefined) {
@@ -48,7 +49,7 @@ export async function prepareData(
     }
     const waits = await Promise.all(
       feeds.flatMap((feed) =>
-        feed.datastore.installation.members.map((member) => prepareMember(restore, member, feed, fed, ports)),
+        feed.datastore.installation.members.map((member) => prepareMember(restore, member, feed, { fed, over }, ports)),
       ),
     );
     const waitsFor = waits.find((wait) => wait !== undefined);
@@ -62,7 +63,7 @@ async function prepareMember(
   { cluster, plan: { operation } }: OpenedRestore,
   member: EtcdMemberVolume,
   feed: Feed,
-  fed: Set<string>,
+  { fed, over }: { readonly fed: Set<string>; readonly over: PodsOver },
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const { plan, installation } = feed.datastore;
@@ -75,9 +76,10 @@ async function prepareMember(
     bump: plan.bump,
     etcdVersion: plan.etcdVersion,
     input: feed.input,
+    over: [...over],
     ...(helperImage !== undefined && { helperImage }),
   });
-  return await followPod(cluster.api, pod, ports, async (container) => {
+  return await followPod(cluster.api, pod, ports, over, async (container) => {
     const { namespace = '', name } = pod.metadata;
     if (container !== FETCH_CONTAINER || fed.has(name)) return;
     const input = await cluster.attach({ namespace, pod: name, container }, { signal: ports.signal });

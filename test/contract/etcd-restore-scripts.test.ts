@@ -1,89 +1,28 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { preparationPod, swapPod, type SwapPlan } from '../../lambdas/datastores/etcd/restore/helper-pods.ts';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { HELPER_EXIT_CODES } from '../../lambdas/datastores/etcd/restore/helper-scripts.ts';
-import { commandOf, installedEtcd, memberOf, OPERATION } from '../unit/etcd-restore/installed-etcd.ts';
 import { runCommand, type CommandResult } from '../testbed/command.ts';
+import {
+  below,
+  BUSYBOX,
+  dataOf,
+  isSame,
+  leftAtWork,
+  OWN,
+  podEnvironment,
+  SNAPSHOT,
+  useScriptVolume,
+  withoutTraces,
+  withTicks,
+  type Step,
+  type Volume,
+} from './script-volume.ts';
 
 jest.setTimeout(300_000);
 
-const BUSYBOX = '/bin/busybox';
-const OWN = `lifeboat-${OPERATION}`;
-const SNAPSHOT = Buffer.from('a snapshot');
 const { refused, wrongSnapshot, noRoom } = HELPER_EXIT_CODES;
-
-/** What is on a volume: files by path with their content, empty directories with a slash at the end. */
-type Volume = Readonly<Record<string, string>>;
-type Step = SwapPlan['action'] | 'fetch' | 'finish';
-
-let mountPath: string;
-
-beforeEach(async () => {
-  mountPath = await mkdtemp(join(tmpdir(), 'lifeboat-volume-'));
-});
-afterEach(async () => {
-  await rm(mountPath, { recursive: true, force: true });
-});
-
-async function readVolume(directory = mountPath, prefix = ''): Promise<Volume> {
-  const entries = await readdir(directory, { withFileTypes: true });
-  const parts = await Promise.all(
-    entries.map(async (entry): Promise<Volume> => {
-      const path = join(directory, entry.name);
-      if (!entry.isDirectory()) return { [`${prefix}${entry.name}`]: await readFile(path, 'utf8') };
-      const inside = await readVolume(path, `${prefix}${entry.name}/`);
-      return Object.keys(inside).length === 0 ? { [`${prefix}${entry.name}/`]: '' } : inside;
-    }),
-  );
-  const files = Object.assign({}, ...parts) as Volume;
-  return Object.fromEntries(Object.entries(files).sort(([a], [b]) => a.localeCompare(b)));
-}
-
-async function writeVolume(volume: Volume): Promise<void> {
-  await rm(mountPath, { recursive: true, force: true });
-  await mkdir(mountPath);
-  for (const [path, content] of Object.entries(volume)) {
-    const isDirectory = path.endsWith('/');
-    await mkdir(join(mountPath, isDirectory ? path : dirname(path)), { recursive: true });
-    if (!isDirectory) await writeFile(join(mountPath, path), content);
-  }
-}
-
-/** The data of an etcd, as far as the scripts look. */
-function dataOf(directory: string, content: string): Volume {
-  return { [`${directory}/member/snap/db`]: content, [`${directory}/member/wal/0.wal`]: content };
-}
-
-/** The part of a volume below a directory, with paths relative to it. */
-function below(volume: Volume, directory: string): Volume {
-  const prefix = `${directory}/`;
-  const inside = Object.entries(volume).filter(([path]) => path.startsWith(prefix));
-  return Object.fromEntries(inside.map(([path, content]) => [path.slice(prefix.length), content]));
-}
-
-/** The command of a pod's container, with the temporary directory in the place of the volume. */
-function commandOfStep(step: Step, input: 'file' | 'url' = 'file'): readonly string[] {
-  const installation = installedEtcd(1, { mountPath });
-  const plan = {
-    operation: OPERATION,
-    sizeBytes: SNAPSHOT.length,
-    sha256: createHash('sha256').update(SNAPSHOT).digest('hex'),
-    clusterToken: 'token',
-    bump: 1,
-    etcdVersion: '3.6.5',
-    input,
-  };
-  return step === 'fetch' || step === 'finish'
-    ? commandOf(preparationPod(installation, memberOf(installation), plan), step)
-    : commandOf(swapPod(installation, memberOf(installation), { operation: OPERATION, action: step }), step);
-}
-
-async function run(step: Step, input: Uint8Array = SNAPSHOT): Promise<CommandResult> {
-  return runCommand(BUSYBOX, commandOfStep(step), { input });
-}
+const { mountPath, readVolume, writeVolume, commandOfStep, run } = useScriptVolume();
 
 /** How a script is interrupted: before its nth command, or while the nth `rm` has removed but one file. */
 interface Kill {
@@ -93,7 +32,6 @@ interface Kill {
 
 /** Runs a script that kills itself there; null when it has ended before. */
 async function runUntil(step: Step, { before, number }: Kill): Promise<CommandResult | null> {
-  const [shell = '', flags = '', script = '', ...args] = commandOfStep(step);
   const interruption =
     before === 'command'
       ? 'n=0; tick() { n=$((n + 1)); [ "$n" -ne "$KILL" ] || kill -9 $$; }'
@@ -107,17 +45,9 @@ rm() {
   fi
   busybox rm "$@"
 }`;
-  // Functions of the scripts decide and print; what they change is changed by lines that call them.
-  const isCommand = /^\s*(?!(fi|else|then|done)\b|\}|#|\w+\(\) \{|$)/;
-  let inFunction = false;
-  const lines = script.split('\n').map((line) => {
-    if (/^\w+\(\) \{$/.test(line)) inFunction = true;
-    if (line === '}') inFunction = false;
-    return isCommand.test(line) && !inFunction ? line.replace(/^\s*/, '$&tick; ') : line;
-  });
-  const result = await runCommand(BUSYBOX, [shell, flags, `${interruption}\n${lines.join('\n')}`, ...args], {
+  const result = await runCommand(BUSYBOX, withTicks(commandOfStep(step), interruption, []), {
     input: SNAPSHOT,
-    env: { PATH: process.env['PATH'], KILL: String(number) },
+    env: { ...podEnvironment(leftAtWork(await readVolume())), KILL: String(number) },
   });
   return result.exitCode === 128 ? result : null;
 }
@@ -173,8 +103,9 @@ const isAside = (volume: Volume): boolean => has(volume, `${OWN}/previous`) || h
 /** What the scripts can tell volumes apart by: none of them looks at what was cleared, nor into what is not finished. */
 function tellingOf(volume: Volume): string {
   const isFinished = has(volume, `${OWN}/prepared`);
-  const telling = Object.entries(volume).map(([path, content]) => {
+  const telling = Object.entries(withoutTraces(volume)).map(([path, content]) => {
     if (path.startsWith(`${OWN}.cleared`)) return `${OWN}.cleared`;
+    if (path === `${OWN}/identity`) return path;
     if (path.startsWith(`${OWN}/restored/`) && !isFinished) return `${OWN}/restored`;
     return `${path}=${content}`;
   });
@@ -211,7 +142,7 @@ describe.each(DATA_BEFORE)('a volume with $name before', ({ volume: before }) =>
       finish: true,
     }[step];
     expect({ step, from, exitCode }).toEqual({ step, from, exitCode: mayGoOn ? 0 : refused });
-    if (!mayGoOn) expect(volume).toEqual(from);
+    if (!mayGoOn) expect(withoutTraces(volume)).toEqual(withoutTraces(from));
     else if (step === 'swap') expect(isNew(volume)).toBe(true);
     else if (step === 'back') {
       expect({ from, canSwap: canSwap(volume), aside: isAside(volume) }).toEqual({
@@ -271,7 +202,7 @@ describe('the preparation', () => {
 
   it('keeps the file and what is made of it from everybody else', async () => {
     expect(await run('fetch')).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^received 10 bytes/) });
-    const { stdout } = await runCommand(BUSYBOX, ['stat', '-c', '%a', join(mountPath, OWN)]);
+    const { stdout } = await runCommand(BUSYBOX, ['stat', '-c', '%a', join(mountPath(), OWN)]);
     expect(stdout.trim()).toBe('700');
   });
 
@@ -349,7 +280,7 @@ describe('an etcd that still runs', () => {
 
   /** Does the work while a process holds the lock that etcd holds on its database. */
   async function whileLocked(work: string): Promise<CommandResult> {
-    return runCommand('flock', [join(mountPath, 'data/member/snap/db'), 'sh', '-c', work]);
+    return runCommand('flock', [join(mountPath(), 'data/member/snap/db'), 'sh', '-c', work]);
   }
   const asShellWords = (words: readonly string[]): string =>
     [BUSYBOX, ...words].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
@@ -375,7 +306,3 @@ describe('an etcd that still runs', () => {
     expect(below(await readVolume(), 'data')).toEqual(below(dataOf('data', 'old'), 'data'));
   });
 });
-
-function isSame(a: Volume, b: Volume): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}

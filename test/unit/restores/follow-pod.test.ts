@@ -17,7 +17,7 @@ const BETWEEN = {
 async function followAt(time: string, status: object): Promise<string | undefined> {
   const metadata = { ...POD.metadata, creationTimestamp: '2026-01-02T03:00:00Z' };
   const api = { get: () => Promise.resolve({ ...POD, metadata, status }) };
-  return await followPod(api as unknown as KubeApi, POD, { clock: () => new Date(`2026-01-02T${time}Z`) });
+  return await followPod(api as unknown as KubeApi, POD, { clock: () => new Date(`2026-01-02T${time}Z`) }, new Set());
 }
 
 it('waits for a pod that does not begin, and ends after ten minutes with what kubelet or scheduler say', async () => {

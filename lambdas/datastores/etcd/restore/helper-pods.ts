@@ -15,6 +15,8 @@ interface HelperPlan {
   readonly helperImage?: string;
   /** From the pod's start on its node; the time until it is scheduled is not counted. */
   readonly activeDeadlineSeconds?: number;
+  /** Uids of pods of the operation that are known to be over: what they have left at work on a volume counts no more. */
+  readonly over?: readonly string[];
 }
 
 /** What is restored, for every member the same. */
@@ -34,6 +36,8 @@ export interface PreparationPlan extends HelperPlan {
 export interface SwapPlan extends HelperPlan {
   /** Forward to the restored data, back to those before, or remove all that the operation keeps on the volume. */
   readonly action: 'swap' | 'back' | 'clear';
+  /** For `clear`: whether a verified recovery point holds what lay there before. Without it that stays and the pod refuses. */
+  readonly isCopied?: boolean;
 }
 
 /** The container of a preparation that takes the snapshot, or its URL, from its standard input. */
@@ -126,11 +130,12 @@ export function swapPod(installation: EtcdInstallation, member: HelpedMember, pl
       : {
           preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: nodeNamed(member.node) }],
         };
+  const args = plan.action === 'clear' ? [plan.isCopied === true ? 'copied' : 'only-copy'] : [];
   return helperPod(installation, member, plan, {
     step: plan.action,
     activeDeadlineSeconds: plan.activeDeadlineSeconds ?? SWAP_SECONDS,
     affinity,
-    containers: { containers: [scriptContainer(installation, plan, plan.action, SCRIPTS[plan.action])] },
+    containers: { containers: [scriptContainer(installation, plan, plan.action, SCRIPTS[plan.action], args)] },
   });
 }
 
@@ -188,7 +193,7 @@ function helperPod(
 
 function scriptContainer(
   installation: EtcdInstallation,
-  { operation, helperImage = HELPER_IMAGE }: HelperPlan,
+  { operation, helperImage = HELPER_IMAGE, over = [] }: HelperPlan,
   name: string,
   script: string,
   args: readonly string[] = [],
@@ -199,8 +204,18 @@ function scriptContainer(
     image: helperImage,
     imagePullPolicy: 'IfNotPresent',
     command: ['sh', '-euc', script, name, own, data, ...args],
+    env: [
+      ownField('POD_NAME', 'metadata.name'),
+      ownField('POD_UID', 'metadata.uid'),
+      { name: 'PODS_OVER', value: over.join(' ') },
+    ],
     ...sharedByContainers(installation, helperIdentity(installation)),
   };
+}
+
+/** A field of the pod itself as a variable. */
+function ownField(name: string, fieldPath: string): object {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
 }
 
 function sharedByContainers({ mountPath }: EtcdInstallation, identity: z.infer<typeof identitySchema>): object {

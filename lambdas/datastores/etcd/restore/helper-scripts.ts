@@ -6,12 +6,23 @@ export const HELPER_EXIT_CODES = {
   wrongSnapshot: 11,
   /** The volume has too little room; nothing was written. */
   noRoom: 12,
+  /** Another script of the operation is at work on the volume, or was ended there; {@link holderOf} its message tells whose. */
+  busy: 13,
 } as const;
 
-const { refused, wrongSnapshot, noRoom } = HELPER_EXIT_CODES;
+const { refused, wrongSnapshot, noRoom, busy } = HELPER_EXIT_CODES;
+
+/** The uid of the pod that a script which ended with `busy` has found at work. */
+export function holderOf(message: string): string | undefined {
+  return /\(uid ([^)]+)\)/.exec(message)?.[1];
+}
 
 // POSIX shell as busybox has it, run with -eu. A line is a command, so that tests can end a script before each of them.
 // `mv` is one rename(2), as everything is on one volume: what is at a place is there whole or not at all.
+
+// One script at a time works on a volume. Each makes a directory with its own name in `at-work` and then looks whether it is alone
+// there: of two at least the later one sees the other. Nobody takes away another's by guessing: the pods that are over are named
+// in PODS_OVER, by uids, which never come back.
 
 // The termination message is what the API server shows of a container that ended well.
 const PRELUDE = `
@@ -31,6 +42,68 @@ settle() {
 }
 is_aside() {
   [ -e "$own/previous" ] || [ -e "$own/nothing-before" ]
+}
+me=$0.\${POD_NAME:-nobody}.\${POD_UID:-$$}.$(date +%s)
+others() {
+  for entry in "$own/at-work"/*; do
+    if [ -e "$entry" ] && [ "\${entry##*/}" != "$me" ]; then
+      echo "\${entry##*/}"
+    fi
+  done
+}
+release() {
+  rmdir "$own/at-work/$me" 2> /dev/null || true
+  rmdir "$own/at-work" 2> /dev/null || true
+  rmdir "$own" 2> /dev/null || true
+}
+claim() {
+  trap release EXIT
+  looks=1
+  while true; do
+    for uid in \${PODS_OVER:-}; do
+      rmdir "$own/at-work"/*."$uid".* 2> /dev/null || true
+    done
+    mkdir -p "$own/at-work" 2> /dev/null || true
+    mkdir "$own/at-work/$me" 2> /dev/null || true
+    other=$(others | head -n 1)
+    if [ -z "$other" ] && [ -e "$own/at-work/$me" ]; then
+      return 0
+    fi
+    rmdir "$own/at-work/$me" 2> /dev/null || true
+    if [ "$looks" -ge 10 ]; then
+      give_up_busy "$other"
+    fi
+    looks=$((looks + 1))
+    sleep 1
+  done
+}
+give_up_busy() {
+  if [ -z "$1" ]; then
+    give_up ${busy} "$own comes and goes: others are at work there"
+  fi
+  pod=\${1#*.}
+  pod=\${pod%.*}
+  give_up ${busy} "\${1%%.*} of pod \${pod%.*} (uid \${pod##*.}) has been at work in $own for $(($(date +%s) - \${1##*.})) s"
+}
+# What tells a data directory from another while no etcd writes to it: its files with their sizes, and how its database begins.
+identity_of() {
+  if [ ! -e "$1" ]; then
+    echo nothing
+    return 0
+  fi
+  {
+    find "$1" -type f -exec ls -ln {} + | while read -r _ _ _ _ size _ _ _ name; do
+      echo "$size \${name#"$1"}"
+    done | sort
+    if [ -e "$1/member/snap/db" ]; then
+      head -c 65536 "$1/member/snap/db"
+    fi
+  } | sha256sum | { read -r hash _; echo "$hash"; }
+}
+require_identity() {
+  if [ -e "$own/identity" ] && [ "$(identity_of "$1")" != "$(cat "$own/identity")" ]; then
+    give_up ${refused} "$1 does not hold what lay in $data before the swap"
+  fi
 }
 # etcd holds this lock for as long as it runs; not every helper image can look at it.
 require_unused() {
@@ -57,6 +130,7 @@ download() {
 receive_from() {
   { download "$1" 2>&3 | head -c "$2" > "$own/snapshot.db"; } 3>&1 | sed 's/[?].*//' | head -n 3
 }
+claim
 if is_aside || [ -e "$own/reverted" ]; then
   give_up ${refused} "$own was swapped already; it can't be prepared again"
 fi
@@ -65,6 +139,8 @@ free=$(df -Pk "\${own%/*}" | tail -n 1 | { read -r _ _ _ free _; echo "$free"; }
 if [ "$free" -lt "$5" ]; then
   give_up ${noRoom} "the volume has $free KiB free, $5 KiB are needed beside the live data"
 fi
+# Nothing is prepared any more that could be swapped: the rest touches nothing but the file that arrives.
+release
 mkdir -p "$own"
 failure=
 if [ "$6" = url ]; then
@@ -86,6 +162,7 @@ tell "received $received bytes with the announced SHA-256"
 
 /** Arguments: own directory, data directory. Only what it marks may be swapped. */
 export const FINISH_SCRIPT = `${PRELUDE}
+claim
 if [ ! -s "$own/restored/member/snap/db" ] || [ ! -d "$own/restored/member/wal" ]; then
   give_up ${refused} "$own/restored holds no data of an etcd"
 fi
@@ -96,8 +173,9 @@ settle
 tell "prepared: $(wc -c < "$own/restored/member/snap/db") bytes of data in $own/restored"
 `;
 
-/** Arguments: own directory, data directory. */
+/** Arguments: own directory, data directory. What is moved aside is noted before, so that the way back can tell it. */
 export const SWAP_SCRIPT = `${PRELUDE}
+claim
 if [ -e "$own/reverted" ]; then
   give_up ${refused} "the data before were put back already; this operation may not swap again"
 fi
@@ -111,6 +189,8 @@ if [ ! -e "$own/prepared" ] || [ ! -e "$own/restored" ]; then
 fi
 require_unused
 if ! is_aside; then
+  identity_of "$data" > "$own/identity"
+  settle
   if [ -e "$data" ]; then
     mv "$data" "$own/previous"
   else
@@ -126,14 +206,24 @@ settle
 tell "swapped: the restored data are in $data"
 `;
 
-/** Arguments: own directory, data directory. From the first mark on no swap of this operation can follow. */
+/**
+ * Arguments: own directory, data directory. From the first mark on no swap of this operation can begin; one that has begun is waited
+ * for. It ends well only when the data directory is the one that the swap has moved aside, or none was moved.
+ */
 export const BACK_SCRIPT = `${PRELUDE}
 mkdir -p "$own"
 : > "$own/reverted"
 settle
+claim
 if ! is_aside; then
+  if [ -e "$own/identity" ] && [ ! -e "$own/restored" ]; then
+    give_up ${refused} "what lay in $data before the swap is not in $own any more"
+  fi
   tell "nothing to put back: $data is as it was before"
   exit 0
+fi
+if [ -e "$own/previous" ]; then
+  require_identity "$own/previous"
 fi
 if [ -e "$data" ]; then
   require_unused
@@ -152,16 +242,22 @@ else
   rm -f "$own/nothing-before"
 fi
 settle
+require_identity "$data"
 tell "put back: $data is as it was before"
 `;
 
 /**
- * Arguments: own directory, data directory. Removing takes its time and may be interrupted, so the directory first gets a name
+ * Arguments: own directory, data directory, and whether a verified recovery point holds what lay there before: `copied`, or
+ * `only-copy`, with which it is not removed. Removing takes its time and may be interrupted, so the directory first gets a name
  * under which nobody looks for data.
  */
 export const CLEAR_SCRIPT = `${PRELUDE}
+claim
 if is_aside && { [ -e "$own/restored" ] || [ ! -e "$data" ]; }; then
   give_up ${refused} "the swap of $data is half done; finish it or put the data back before $own is removed"
+fi
+if [ "$3" != copied ] && [ -e "$own/previous" ]; then
+  give_up ${refused} "$own/previous is the only copy of what lay in $data before: no verified recovery point holds it"
 fi
 rm -rf "$own.cleared"
 if [ -e "$own" ]; then

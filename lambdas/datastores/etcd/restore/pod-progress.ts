@@ -75,6 +75,12 @@ export function hasBegun(pod: KubernetesObject): boolean {
   );
 }
 
+/** Whether no container of it runs or will run any more. */
+export function hasEnded(pod: KubernetesObject): boolean {
+  const { phase } = statusSchema.parse(pod['status'] ?? {});
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
 /** A container that ended badly counts before the pod's phase does: it is never started again, and the phase comes later. */
 function readFailure({ phase, ...status }: PodStatus, containers: readonly ContainerStatus[]): PodProgress | undefined {
   const ended = containers.find(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0);
