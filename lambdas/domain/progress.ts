@@ -3,9 +3,25 @@ export type Progress =
   | { readonly kind: 'phase-started'; readonly phase: string; readonly subject: string }
   | { readonly kind: 'bytes'; readonly phase: string; readonly doneBytes: number; readonly totalBytes: number }
   | { readonly kind: 'phase-finished'; readonly phase: string; readonly milliseconds: number; readonly outcome: string }
+  /** What a piece of work waits for, told at every look; whoever listens leaves out what it has told a moment ago. */
+  | { readonly kind: 'waiting'; readonly phase: string; readonly text: string }
   | { readonly kind: 'note'; readonly text: string };
 
 export type ReportProgress = (progress: Progress) => void;
+
+/** For how long what is waited for is told but once, unless it changes. */
+const SAME_WAITING_MILLISECONDS = 30_000;
+
+/** Says of each thing that is waited for whether it is to be told: when it changes, and every 30 s. `now` is a monotonic clock. */
+export function waitingFilter(now: () => number): (progress: Progress & { readonly kind: 'waiting' }) => boolean {
+  let told: { readonly phase: string; readonly text: string; readonly at: number } | undefined;
+  return ({ phase, text }) => {
+    const at = now();
+    if (told?.phase === phase && told.text === text && at - told.at < SAME_WAITING_MILLISECONDS) return false;
+    told = { phase, text, at };
+    return true;
+  };
+}
 
 /** Runs the phases of one piece of work one after the other, reports each and keeps how long it took. */
 export class PhaseTimer {

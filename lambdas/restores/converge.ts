@@ -57,6 +57,7 @@ export async function converge(
       });
       return { done: true };
     }
+    ports.report({ kind: 'waiting', phase: name, text: waitsFor });
     if (at.getTime() > since.getTime() + limitSeconds * 1000) {
       throw new GateError(`${step} of ${item.controlPlane} is not done after ${limitSeconds} s: ${waitsFor}`, {
         remedy,

@@ -1,18 +1,37 @@
-import { swapPod, type SwapPlan } from '../datastores/etcd/restore/helper-pods.ts';
+import * as z from 'zod';
+import {
+  MADE_AS,
+  RESTORE_CONTAINER,
+  STEP_LABEL,
+  swapPod,
+  type SwapPlan,
+} from '../datastores/etcd/restore/helper-pods.ts';
 import { HELPER_EXIT_CODES, holderOf } from '../datastores/etcd/restore/helper-scripts.ts';
-import { hasBegun, hasEnded, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
+import { hasBegun, hasEnded, podProgress, type Block } from '../datastores/etcd/restore/pod-progress.ts';
 import { DatastoreError, GateError } from '../domain/errors.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { RestorePlan } from '../domain/restore.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { operationKey } from '../store/journal.ts';
+import { changeJson } from '../store/stored-json.ts';
 import { namespacesOf, type OpenedRestore } from './opened.ts';
 
 /** For its node, its image and its volume; more than a slow registry needs. */
 const BEGIN_MILLISECONDS = 10 * 60 * 1000;
 
 /** Uids of pods of a restore that are known to be over: locks that they have left on volumes are broken by these names. */
-export type PodsOver = Set<string>;
+type PodsOver = Set<string>;
+
+/** What can't begin because of something that lasts is waited for so long. */
+const BLOCKED_MILLISECONDS = 60 * 1000;
+
+/** What one call knows of the pods that it follows. */
+export interface FollowedPods {
+  readonly over: PodsOver;
+  /** Since when a pod can't begin, by uid and cause. */
+  readonly blocked: Map<string, Date>;
+}
 
 const FINAL_EXIT_CODES: readonly number[] = [HELPER_EXIT_CODES.refused, HELPER_EXIT_CODES.noRoom];
 
@@ -25,9 +44,9 @@ const FINAL_EXIT_CODES: readonly number[] = [HELPER_EXIT_CODES.refused, HELPER_E
 export async function followPod(
   api: KubeApi,
   pod: KubernetesObject,
-  { clock }: Pick<ClusterRunPorts, 'clock'>,
-  over: PodsOver,
-  onRunning: (container: string) => Promise<void> = () => Promise.resolve(),
+  ports: Pick<ClusterRunPorts, 'clock' | 'store'>,
+  followed: FollowedPods,
+  onRunning: (container: string, uid: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<string | undefined> {
   const { namespace = '', name } = pod.metadata;
   const reference = { apiVersion: 'v1', kind: 'Pod', namespace, name };
@@ -37,16 +56,23 @@ export async function followPod(
     return `pod ${name} is being created`;
   }
   const progress = podProgress(found);
+  const { uid, deletionTimestamp, annotations } = found.metadata;
+  const isOutdated = annotations?.[MADE_AS] !== pod.metadata.annotations?.[MADE_AS];
+  if (isOutdated && progress.state !== 'succeeded' && deletionTimestamp === undefined) {
+    await api.delete(reference, uid === undefined ? {} : { uid });
+    return `pod ${name} was made for another configuration and is made again`;
+  }
   switch (progress.state) {
     case 'succeeded':
       return undefined;
     case 'running':
-      await onRunning(progress.container);
+      await onRunning(progress.container, found.metadata.uid ?? '');
       return `pod ${name} runs ${progress.container}`;
     case 'waiting':
     case 'blocked': {
       const { creationTimestamp = '' } = found.metadata;
-      if (!hasBegun(found) && clock().getTime() > Date.parse(creationTimestamp) + BEGIN_MILLISECONDS) {
+      if (progress.state === 'blocked') await refuseBlocked(found, progress, ports, followed);
+      if (!hasBegun(found) && ports.clock().getTime() > Date.parse(creationTimestamp) + BEGIN_MILLISECONDS) {
         throw new GateError(`pod ${name} in namespace ${namespace} has not begun for ten minutes: ${progress.reason}`, {
           remedy: 'Look at its node and at the events of the namespace; then restore again.',
         });
@@ -57,7 +83,7 @@ export async function followPod(
       await api.delete(reference);
       if (progress.exitCode === HELPER_EXIT_CODES.busy) {
         const holder = holderOf(progress.reason);
-        if (holder !== undefined && (await isOver(api, found, holder))) over.add(holder);
+        if (holder !== undefined && (await isOver(api, found, holder))) followed.over.add(holder);
         return `pod ${name} waits: ${progress.reason}`;
       }
       const message = `pod ${name} in namespace ${namespace} failed: ${progress.reason}`;
@@ -67,6 +93,57 @@ export async function followPod(
       throw new DatastoreError(message, { remedy: 'Look at the events of the namespace, then try again.' });
     }
   }
+}
+
+const REMEDIES: Readonly<Record<Block['cause'], string>> = {
+  image:
+    'Set restore.helperImage in lifeboat.yaml to an image that this cluster can pull, e.g. a mirror in your own registry. Then restore again, or go on with --resume.',
+  configuration:
+    'Put right what kubelet says; if the image may not run as root here, set restore.helperImage to one that runs as another user. Then restore again, or go on with --resume.',
+  scheduling: 'Put right what the scheduler names, e.g. room on the node. Then restore again, or go on with --resume.',
+  other: '',
+};
+
+/**
+ * GateError when a pod can't begin for a minute because of something that lasts. On the way back only what names a wrong
+ * setting ends the step: a node may still get room, and to give up would leave the control plane without its data.
+ */
+async function refuseBlocked(
+  { metadata, spec }: KubernetesObject,
+  { cause, reason, container }: Block,
+  { clock, store }: Pick<ClusterRunPorts, 'clock' | 'store'>,
+  { blocked }: FollowedPods,
+): Promise<void> {
+  const { name, namespace = '', uid = '', labels = {} } = metadata;
+  if (cause === 'other' || (cause === 'scheduling' && labels[STEP_LABEL] === 'back')) return;
+  const key = `${uid} ${cause}`;
+  const since = blocked.get(key) ?? (await noteBlocked(labels['lifeboat.io/operation'] ?? '', key, { clock, store }));
+  blocked.set(key, since);
+  if (clock().getTime() < since.getTime() + BLOCKED_MILLISECONDS) return;
+  const { initContainers = [], containers = [] } = podSpecSchema.parse(spec ?? {});
+  const image = [...initContainers, ...containers].find((one) => one.name === container)?.image;
+  const ofEtcd = container === RESTORE_CONTAINER;
+  throw new GateError(
+    `pod ${name} in namespace ${namespace} can't begin: ${reason}${image === undefined ? '' : ` (image ${image})`}`,
+    { remedy: ofEtcd ? "It is the image of etcd's own pods: look at its node and its pull secrets." : REMEDIES[cause] },
+  );
+}
+
+const imagesSchema = z.array(z.object({ name: z.string(), image: z.string().optional() })).optional();
+const podSpecSchema = z.object({ initContainers: imagesSchema, containers: imagesSchema });
+const blockedSchema = z.record(z.string(), z.iso.datetime());
+
+/** Since when, also over several calls. */
+async function noteBlocked(
+  operation: string,
+  key: string,
+  { clock, store }: Pick<ClusterRunPorts, 'clock' | 'store'>,
+): Promise<Date> {
+  const noted = await changeJson(store, operationKey(operation, 'blocked-pods'), blockedSchema, (present = {}) => ({
+    ...present,
+    [key]: present[key] ?? clock().toISOString(),
+  }));
+  return new Date(noted[key] ?? clock());
 }
 
 /** Whether a pod of the same operation can write nowhere any more: it is gone, or its containers have ended. */
@@ -87,7 +164,7 @@ export function onVolumes(
   ports: ClusterRunPorts,
 ): () => Promise<string | undefined> {
   const helperImage = ports.configuration.restore?.helperImage;
-  const over: PodsOver = new Set();
+  const followed = followedPods();
   const others = new Set<string>();
   return async () => {
     const pods = () =>
@@ -96,7 +173,7 @@ export function onVolumes(
           swapPod(installation, member, {
             operation: plan.operation,
             ...work,
-            over: [...over],
+            over: [...followed.over],
             ...(helperImage !== undefined && { helperImage }),
           }),
         ),
@@ -108,10 +185,21 @@ export function onVolumes(
       return isOther;
     });
     if (othersWait !== undefined) return othersWait;
-    for (const uid of others) over.add(uid);
-    const waits = await Promise.all(pods().map((pod) => followPod(cluster.api, pod, ports, over)));
-    return waits.find((wait) => wait !== undefined);
+    for (const uid of others) followed.over.add(uid);
+    const waits = await Promise.all(pods().map((pod) => followPod(cluster.api, pod, ports, followed)));
+    return firstOf(waits);
   };
+}
+
+/** What one call begins with. */
+export function followedPods(): FollowedPods {
+  return { over: new Set(), blocked: new Map() };
+}
+
+/** What is told where several are waited for. */
+export function firstOf(waits: readonly (string | undefined)[]): string | undefined {
+  const [first, ...more] = waits.flatMap((wait) => wait ?? []);
+  return first === undefined || more.length === 0 ? first : `${first}; and for ${more.length} more`;
 }
 
 /** Removes pods of the operation. Gives which one is still there; undefined when none is. */

@@ -9,7 +9,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
-import { followPod, type PodsOver } from './helper-pods.ts';
+import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { rebuildLost } from './rebuild.ts';
 import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
@@ -40,7 +40,7 @@ export async function prepareData(
   };
   // For a moment more a pod is told to run the container that has taken everything.
   const fed = new Set<string>();
-  const over: PodsOver = new Set();
+  const followed = followedPods();
   let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
     if (feeds === undefined) {
@@ -49,10 +49,12 @@ export async function prepareData(
     }
     const waits = await Promise.all(
       feeds.flatMap((feed) =>
-        feed.datastore.installation.members.map((member) => prepareMember(restore, member, feed, { fed, over }, ports)),
+        feed.datastore.installation.members.map((member) =>
+          prepareMember(restore, member, feed, { fed, followed }, ports),
+        ),
       ),
     );
-    const waitsFor = waits.find((wait) => wait !== undefined);
+    const waitsFor = firstOf(waits);
     // Nobody needs it from here on, however the restore ends.
     if (waitsFor === undefined) await removeStaged(item.operation, ports);
     return waitsFor;
@@ -63,7 +65,7 @@ async function prepareMember(
   { cluster, plan: { operation } }: OpenedRestore,
   member: EtcdMemberVolume,
   feed: Feed,
-  { fed, over }: { readonly fed: Set<string>; readonly over: PodsOver },
+  { fed, followed }: { readonly fed: Set<string>; readonly followed: FollowedPods },
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const { plan, installation } = feed.datastore;
@@ -76,10 +78,10 @@ async function prepareMember(
     bump: plan.bump,
     etcdVersion: plan.etcdVersion,
     input: feed.input,
-    over: [...over],
+    over: [...followed.over],
     ...(helperImage !== undefined && { helperImage }),
   });
-  return await followPod(cluster.api, pod, ports, over, async (container) => {
+  return await followPod(cluster.api, pod, ports, followed, async (container) => {
     const { namespace = '', name } = pod.metadata;
     if (container !== FETCH_CONTAINER || fed.has(name)) return;
     const input = await cluster.attach({ namespace, pod: name, container }, { signal: ports.signal });

@@ -1,5 +1,5 @@
 import { LifeboatError, withRemedy } from '../domain/errors.ts';
-import type { Progress, ReportProgress } from '../domain/progress.ts';
+import { waitingFilter, type ReportProgress } from '../domain/progress.ts';
 import type { Step } from '../step.ts';
 
 /** What is kept of a function's time to undo what was begun: an upload is aborted rather than left behind. */
@@ -37,7 +37,7 @@ export function lambdaFunction<Input, Output, Ports>(
     const timeMilliseconds = Math.max(0, context.getRemainingTimeInMillis() - UNDO_MILLISECONDS);
     try {
       const { ports, close } = await openPorts({
-        report: logProgress,
+        report: progressLog(() => performance.now()),
         signal: AbortSignal.timeout(timeMilliseconds),
       });
       try {
@@ -72,7 +72,19 @@ function shorten(text: string): string {
   return `${short}…`;
 }
 
-/** Bytes are left out: a log line a second of every transfer is paid for and read by nobody. */
-function logProgress(progress: Progress): void {
-  if (progress.kind === 'phase-finished' || progress.kind === 'note') console.info(progress);
+/**
+ * What the log of a step gets. Bytes are left out: a log line a second of every transfer is paid for and read by nobody. What is
+ * waited for is told when it changes, and every 30 s.
+ */
+export function progressLog(now: () => number): ReportProgress {
+  const isToBeTold = waitingFilter(now);
+  return (progress) => {
+    if (
+      progress.kind === 'waiting'
+        ? isToBeTold(progress)
+        : progress.kind !== 'bytes' && progress.kind !== 'phase-started'
+    ) {
+      console.info(progress);
+    }
+  };
 }

@@ -19,7 +19,7 @@ import {
   type Volume,
 } from './script-volume.ts';
 
-jest.setTimeout(300_000);
+jest.setTimeout(900_000);
 
 const { refused, wrongSnapshot, noRoom } = HELPER_EXIT_CODES;
 const { mountPath, readVolume, writeVolume, commandOfStep, run } = useScriptVolume();

@@ -72,7 +72,6 @@ export function isSame(a: Volume, b: Volume): boolean {
 }
 
 /** A temporary directory in the place of a volume, new for each test, on which the scripts of helper pods run. */
-// eslint-disable-next-line @typescript-eslint/explicit-module-boundary-types -- what it gives is what stands at its end
 export function useScriptVolume() {
   let mountPath: string;
 

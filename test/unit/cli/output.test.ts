@@ -138,6 +138,31 @@ describe('progress', () => {
     expect(output.text).not.toContain('\r');
   });
 
+  it('away from a terminal tells what is waited for when it changes, and every 30 s', () => {
+    const { output, report, wait } = printer(false);
+    const told: number[] = [];
+    for (let second = 0; second <= 70; second += 1) {
+      const before = output.text.length;
+      report({ kind: 'waiting', phase: 'swap-data', text: second < 5 ? 'pod a waits' : 'pod a waits: ErrImagePull' });
+      if (output.text.length > before) told.push(second);
+      wait(1000);
+    }
+    expect(told).toEqual([0, 5, 35, 65]);
+    expect(output.text).toMatch(/^\[ +0\.0 s\] swap-data {2}waiting: pod a waits\n/);
+  });
+
+  it('on a terminal renews one line with what is waited for, never longer than the terminal is wide', () => {
+    const { output, report, wait } = printer(true);
+    for (let look = 0; look < 20; look += 1) {
+      report({ kind: 'waiting', phase: 'swap-data', text: `pod a waits: ${'x'.repeat(200)}` });
+      wait(250);
+    }
+    const written = output.text.split('\r\u001b[2K').slice(1);
+    expect(output.text).not.toContain('\n');
+    expect(written.map((line) => line.length)).toEqual([79, 79, 79, 79, 79]);
+    expect(written[4]).toContain('4.0 s');
+  });
+
   it('on a terminal rewrites one line until the phase is finished', () => {
     const { output, report, wait } = printer(true);
     report({ kind: 'phase-started', phase: 'snapshot', subject: 'datastore main' });

@@ -55,6 +55,24 @@ describe('every helper pod', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  it('says what it was made as: the same for the same, whichever pods it is told of, and another for another image', () => {
+    const madeAs = (changes: object) =>
+      everyPod(installation).map(
+        ({ metadata }, index) =>
+          (index === 0
+            ? preparationPod(installation, memberOf(installation), { ...plan, ...changes })
+            : swapPod(installation, memberOf(installation), {
+                operation: OPERATION,
+                action: ACTIONS[index - 1] ?? 'swap',
+                ...changes,
+              })
+          ).metadata.annotations?.['lifeboat.io/made-as'] ?? metadata.name,
+      );
+    expect(madeAs({ over: ['uid-1'] })).toEqual(madeAs({}));
+    const others = madeAs({ helperImage: 'mirror.example/curl:1' });
+    expect(new Set([...others, ...madeAs({})]).size).toBe(8);
+  });
+
   it('ends by itself, is never started again, and can be waited for until its containers are gone', () => {
     for (const pod of everyPod(installation)) {
       expect(specOf(pod)).toMatchObject({

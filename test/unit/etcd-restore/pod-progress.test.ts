@@ -58,12 +58,17 @@ describe('the progress of a helper pod', () => {
     [
       'that no node has room for',
       unscheduled('Unschedulable', '0/3 nodes are available: 1 Insufficient memory.'),
-      { state: 'blocked', reason: 'Unschedulable: 0/3 nodes are available: 1 Insufficient memory.' },
+      {
+        state: 'blocked',
+        reason: 'Unschedulable: 0/3 nodes are available: 1 Insufficient memory.',
+        cause: 'scheduling',
+        container: null,
+      },
     ],
     [
       'whose image can not be pulled',
       { phase: 'Pending', initContainerStatuses: [waiting('fetch', 'ErrImagePull', 'not found')] },
-      { state: 'blocked', reason: 'container fetch: ErrImagePull: not found' },
+      { state: 'blocked', reason: 'container fetch: ErrImagePull: not found', cause: 'image', container: 'fetch' },
     ],
     [
       'whose second image is refused',
@@ -71,7 +76,12 @@ describe('the progress of a helper pod', () => {
         phase: 'Pending',
         initContainerStatuses: [ended('fetch', 0), waiting('restore', 'CreateContainerConfigError', 'runs as root')],
       },
-      { state: 'blocked', reason: 'container restore: CreateContainerConfigError: runs as root' },
+      {
+        state: 'blocked',
+        reason: 'container restore: CreateContainerConfigError: runs as root',
+        cause: 'configuration',
+        container: 'restore',
+      },
     ],
     [
       'whose container has ended badly, before its phase says so',

@@ -99,15 +99,16 @@ describe('a pod that finds another one at work on its volume', () => {
     expect(toldOver(BACK)).toBe('uid-gone');
   });
 
-  it('is told nothing of one that may still write', async () => {
+  it('is not made again before the other one is gone', async () => {
     const look = lookAt('back');
     await look();
-    pods.set('other', { ...pods.get(BACK)!, metadata: { name: BACK, uid: 'uid-gone', namespace: 'clusters-prod' } });
+    const metadata = { name: 'another', uid: 'uid-gone', namespace: 'clusters-prod' };
+    pods.set('another', { apiVersion: 'v1', kind: 'Pod', metadata, status: { phase: 'Running' } });
     ended(BACK, 13, atWork);
+    expect(await look()).toBe('pod another is being deleted');
+    expect(await look()).toMatch(/^pod another is being deleted since/);
+    pods.delete('another');
     expect(await look()).toContain(atWork);
-    pods.delete(BACK);
-    await look();
-    expect(toldOver(BACK)).toBe('');
   });
 
   it('ends the step when it refuses', async () => {

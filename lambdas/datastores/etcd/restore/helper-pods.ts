@@ -42,6 +42,13 @@ export interface SwapPlan extends HelperPlan {
 
 /** The container of a preparation that takes the snapshot, or its URL, from its standard input. */
 export const FETCH_CONTAINER = 'fetch';
+/** The container of a preparation in which etcd's own program restores. */
+export const RESTORE_CONTAINER = 'restore';
+
+/** Of an annotation: a hash of what a pod was made as, without what it is told of other pods. */
+export const MADE_AS = 'lifeboat.io/made-as';
+/** Of a label: `prepare`, or the action of a swap pod. */
+export const STEP_LABEL = 'lifeboat.io/step';
 
 const HELPER_IMAGE = 'curlimages/curl:8.17.0';
 const PREPARATION_SECONDS = 3600;
@@ -90,7 +97,7 @@ export function preparationPod(
     plan.input,
   ]);
   const restore = {
-    name: 'restore',
+    name: RESTORE_CONTAINER,
     image: installation.pods.image,
     ...(installation.pods.imagePullPolicy === undefined ? {} : { imagePullPolicy: installation.pods.imagePullPolicy }),
     command: [
@@ -160,35 +167,43 @@ function helperPod(
   // A volume that is made for this pod must be where the member's own pod may be as well.
   const apart = node === null ? pods.spreadOver : undefined;
   const terms = (apart ?? []).map((topologyKey) => ({ topologyKey, labelSelector: { matchLabels: labels } }));
+  const spec = {
+    restartPolicy: 'Never',
+    activeDeadlineSeconds,
+    // With 0 the API server forgets a deleted pod at once, while its containers may still write.
+    terminationGracePeriodSeconds: 1,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    // By the scheduler, which looks at taints, room and where the volume can be; `nodeName` would pass it by.
+    affinity: {
+      nodeAffinity: affinity,
+      ...(terms.length === 0 ? {} : { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } }),
+    },
+    ...(pods.nodeSelector === undefined ? {} : { nodeSelector: pods.nodeSelector }),
+    securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...(pods.securityContext ?? {}) },
+    ...(pods.tolerations === undefined ? {} : { tolerations: pods.tolerations }),
+    ...(pods.imagePullSecrets === undefined ? {} : { imagePullSecrets: pods.imagePullSecrets }),
+    ...(pods.priorityClassName === undefined ? {} : { priorityClassName: pods.priorityClassName }),
+    volumes: [{ name: VOLUME, persistentVolumeClaim: { claimName: claim } }],
+    ...containers,
+  };
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       namespace,
       name: podName(operation, step, pod),
-      labels,
-    },
-    spec: {
-      restartPolicy: 'Never',
-      activeDeadlineSeconds,
-      // With 0 the API server forgets a deleted pod at once, while its containers may still write.
-      terminationGracePeriodSeconds: 1,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      // By the scheduler, which looks at taints, room and where the volume can be; `nodeName` would pass it by.
-      affinity: {
-        nodeAffinity: affinity,
-        ...(terms.length === 0 ? {} : { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } }),
+      labels: { ...labels, [STEP_LABEL]: step },
+      annotations: {
+        [MADE_AS]: hashOf(JSON.stringify(spec, (key, value: unknown) => (key === 'env' ? undefined : value))),
       },
-      ...(pods.nodeSelector === undefined ? {} : { nodeSelector: pods.nodeSelector }),
-      securityContext: { seccompProfile: { type: 'RuntimeDefault' }, ...(pods.securityContext ?? {}) },
-      ...(pods.tolerations === undefined ? {} : { tolerations: pods.tolerations }),
-      ...(pods.imagePullSecrets === undefined ? {} : { imagePullSecrets: pods.imagePullSecrets }),
-      ...(pods.priorityClassName === undefined ? {} : { priorityClassName: pods.priorityClassName }),
-      volumes: [{ name: VOLUME, persistentVolumeClaim: { claimName: claim } }],
-      ...containers,
     },
+    spec,
   };
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 function scriptContainer(

@@ -134,7 +134,7 @@ claim
 if is_aside || [ -e "$own/reverted" ]; then
   give_up ${refused} "$own was swapped already; it can't be prepared again"
 fi
-rm -rf "$own/prepared" "$own/restored" "$own/snapshot.db"
+rm -rf "$own/identity" "$own/prepared" "$own/restored" "$own/snapshot.db"
 free=$(df -Pk "\${own%/*}" | tail -n 1 | { read -r _ _ _ free _; echo "$free"; })
 if [ "$free" -lt "$5" ]; then
   give_up ${noRoom} "the volume has $free KiB free, $5 KiB are needed beside the live data"

@@ -8,23 +8,31 @@ export type PodProgress =
   /** With what its last container says it did. */
   | { readonly state: 'succeeded'; readonly message: string }
   /** It can't begin, and only somebody or something else can change that, e.g. a node that gets room; it may go on then. */
-  | { readonly state: 'blocked'; readonly reason: string }
+  | Block
   /** It has ended for good. `exitCode` is null when no container ended by itself, e.g. at the deadline. */
   | { readonly state: 'failed'; readonly reason: string; readonly exitCode: number | null };
+
+/** `container` is null when it has no node yet. `other` may pass by itself, the others last until somebody does something. */
+export interface Block {
+  readonly state: 'blocked';
+  readonly reason: string;
+  readonly cause: 'image' | 'configuration' | 'scheduling' | 'other';
+  readonly container: string | null;
+}
 
 const LONGEST_QUOTE = 500;
 
 // Waiting reasons of kubelet that are none of a container's normal life.
-const BLOCKING = new Set([
-  'CreateContainerConfigError',
-  'CreateContainerError',
-  'ErrImageNeverPull',
-  'ErrImagePull',
-  'ImageInspectError',
-  'ImagePullBackOff',
-  'InvalidImageName',
-  'RegistryUnavailable',
-  'RunContainerError',
+const BLOCKING = new Map<string, Block['cause']>([
+  ['CreateContainerConfigError', 'configuration'],
+  ['CreateContainerError', 'other'],
+  ['ErrImageNeverPull', 'image'],
+  ['ErrImagePull', 'image'],
+  ['ImageInspectError', 'other'],
+  ['ImagePullBackOff', 'image'],
+  ['InvalidImageName', 'image'],
+  ['RegistryUnavailable', 'other'],
+  ['RunContainerError', 'other'],
 ]);
 
 const text = z.string().optional();
@@ -106,11 +114,14 @@ function readFailure({ phase, ...status }: PodStatus, containers: readonly Conta
 function readBlock({ conditions }: PodStatus, containers: readonly ContainerStatus[]): PodProgress | undefined {
   const scheduling = conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
   if (scheduling !== undefined) {
-    return { state: 'blocked', reason: sentence(scheduling.reason ?? 'Unschedulable', scheduling.message) };
+    const reason = sentence(scheduling.reason ?? 'Unschedulable', scheduling.message);
+    return { state: 'blocked', reason, cause: 'scheduling', container: null };
   }
   for (const { name, state } of containers) {
     const { reason = '', message } = state?.waiting ?? {};
-    if (BLOCKING.has(reason)) return { state: 'blocked', reason: sentence(`container ${name}: ${reason}`, message) };
+    const cause = BLOCKING.get(reason);
+    if (cause === undefined) continue;
+    return { state: 'blocked', reason: sentence(`container ${name}: ${reason}`, message), cause, container: name };
   }
   return undefined;
 }
