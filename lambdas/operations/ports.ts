@@ -10,6 +10,8 @@ export interface RunPorts extends RecoveryPointPorts {
   readonly configuration: Configuration;
   readonly journal: Journal;
   readonly locks: Locks;
+  /** What one call of a step may take where something ends it, as Lambda does; undefined: as long as it takes. */
+  readonly secondsACall?: number;
 }
 
 /** The same for those that tell what happened. */

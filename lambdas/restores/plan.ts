@@ -10,6 +10,7 @@ import { revisionBump } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../domain/control-plane.ts';
 import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
+import { transfersTooLong } from '../domain/transfer-time.ts';
 import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import type { EtcdEntry } from '../domain/recovery-point.ts';
@@ -126,6 +127,7 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
     warnings.push(...planned.warnings);
   }
   warnings.push(...(await warningsOfRights({ platform, name, api: cluster.api }, { signal: ports.signal })));
+  warnings.push(...transfersTooLong(datastores, ports.configuration.restore?.transfer ?? 'attach', ports.secondsACall));
   const sizeBytes = datastores.reduce((sum, datastore) => sum + datastore.sizeBytes, 0);
   const members = target.datastores.reduce((sum, installation) => sum + installation.members.length, 0);
   return {

@@ -10,6 +10,7 @@ import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
+import { fedPods, type FedPods } from './fed-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { rebuildLost } from './rebuild.ts';
 import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
@@ -38,8 +39,7 @@ export async function prepareData(
     limitSeconds: 3600,
     remedy: 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.',
   };
-  // For a moment more a pod is told to run the container that has taken everything.
-  const fed = new Set<string>();
+  const fed = await fedPods(item.operation, ports);
   const followed = followedPods();
   let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
@@ -65,7 +65,7 @@ async function prepareMember(
   { cluster, plan: { operation } }: OpenedRestore,
   member: EtcdMemberVolume,
   feed: Feed,
-  { fed, followed }: { readonly fed: Set<string>; readonly followed: FollowedPods },
+  { fed, followed }: { readonly fed: FedPods; readonly followed: FollowedPods },
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const { plan, installation } = feed.datastore;
@@ -81,15 +81,21 @@ async function prepareMember(
     over: [...followed.over],
     ...(helperImage !== undefined && { helperImage }),
   });
-  return await followPod(cluster.api, pod, ports, followed, async (container) => {
+  return await followPod(cluster.api, pod, ports, followed, async (container, uid) => {
     const { namespace = '', name } = pod.metadata;
-    if (container !== FETCH_CONTAINER || fed.has(name)) return;
-    const input = await cluster.attach({ namespace, pod: name, container }, { signal: ports.signal });
+    if (container !== FETCH_CONTAINER || fed.has(name, uid)) return;
+    // A function has its time for one; the others have theirs in the next look or call.
+    if (ports.secondsACall !== undefined && !fed.takeTurn()) return;
     try {
-      await feed.into(input, `prepare ${member.pod}`);
-      fed.add(name);
+      const input = await cluster.attach({ namespace, pod: name, container }, { signal: ports.signal });
+      try {
+        await feed.into(input, `prepare ${member.pod}`);
+        await fed.add(name, uid);
+      } finally {
+        input.destroy();
+      }
     } finally {
-      input.destroy();
+      fed.endTurn();
     }
   });
 }

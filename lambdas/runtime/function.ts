@@ -15,6 +15,8 @@ export interface Invocation {
   readonly report: ReportProgress;
   /** Aborted shortly before Lambda would end the function. */
   readonly signal: AbortSignal;
+  /** Until then. */
+  readonly secondsACall: number;
 }
 
 /** Ports that were opened for one invocation. */
@@ -39,6 +41,7 @@ export function lambdaFunction<Input, Output, Ports>(
       const { ports, close } = await openPorts({
         report: progressLog(() => performance.now()),
         signal: AbortSignal.timeout(timeMilliseconds),
+        secondsACall: Math.floor(timeMilliseconds / 1000),
       });
       try {
         return await step.run(event, ports);

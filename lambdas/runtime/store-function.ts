@@ -22,7 +22,10 @@ export function storeFunction<Input, Output>(
 }
 
 /** The ports in AWS around the store; its connections outlive the invocation. */
-export async function openRunPorts({ report, signal }: Invocation, purpose: Purpose = 'backup'): Promise<RunPorts> {
+export async function openRunPorts(
+  { report, signal, secondsACall }: Invocation,
+  purpose: Purpose = 'backup',
+): Promise<RunPorts> {
   const { configuration, store } = await (shared ??= openShared());
   const clock = () => new Date();
   return {
@@ -35,6 +38,7 @@ export async function openRunPorts({ report, signal }: Invocation, purpose: Purp
     now: () => performance.now(),
     report,
     signal,
+    secondsACall,
   };
 }
 

@@ -12,7 +12,10 @@ const podFor = (node: string | null) =>
 describe('a helper pod for whose member no node is known', () => {
   it('goes where no other of its datastore is, as the members do, so that a new volume is made there', () => {
     const pod = podFor(null);
-    const apart = [{ topologyKey: ZONE, labelSelector: { matchLabels: pod.metadata.labels } }];
+    // Of every step: those of a member may be of another one already.
+    const labels = Object.entries(pod.metadata.labels ?? {});
+    const matchLabels = Object.fromEntries(labels.filter(([name]) => name !== 'lifeboat.io/step'));
+    const apart = [{ topologyKey: ZONE, labelSelector: { matchLabels } }];
     expect(pod.metadata.labels).toMatchObject({ 'lifeboat.io/operation': OPERATION, 'lifeboat.io/datastore': 'main' });
     expect(specOf(pod)['affinity']).toMatchObject({
       podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: apart },

@@ -192,7 +192,7 @@ function helperPod(
     kind: 'Pod',
     metadata: {
       namespace,
-      name: podName(operation, step, pod),
+      name: helperPodName(operation, step, pod),
       labels: { ...labels, [STEP_LABEL]: step },
       annotations: {
         [MADE_AS]: hashOf(JSON.stringify(spec, (key, value: unknown) => (key === 'env' ? undefined : value))),
@@ -285,7 +285,7 @@ function directories({ mountPath, dataDirectory }: EtcdInstallation, operation: 
 }
 
 /** Names that are too long end in a hash of themselves, so that they stay different. */
-function podName(operation: string, step: PodParts['step'], pod: string): string {
+export function helperPodName(operation: string, step: PodParts['step'], pod: string): string {
   const name = `lifeboat-${operation}-${step}-${pod}`;
   if (name.length <= LONGEST_POD_NAME) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 8);
