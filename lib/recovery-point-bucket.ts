@@ -26,6 +26,7 @@ export const KEYS = {
   policies: 'policies/*',
   staging: 'staging/*',
 } as const;
+const POINTS_FOLDER = KEYS.points.replace('*', '');
 type Keys = (typeof KEYS)[keyof typeof KEYS];
 
 /** What a function may do with which keys of the store. */
@@ -63,7 +64,11 @@ export class RecoveryPointBucket extends Construct {
         enableKeyRotation: true,
         removalPolicy: RemovalPolicy.RETAIN,
       });
-      this.bucket = this.#createBucket(bucketName, this.key) as IBucket;
+      const bucket = this.#createBucket(bucketName, this.key);
+      this.bucket = bucket as IBucket;
+      const noOverwriting = this.#noOverwriting();
+      noOverwriting.addPrincipals(new AnyPrincipal());
+      bucket.addToResourcePolicy(noOverwriting);
     } else {
       this.bucket = Bucket.fromBucketName(this, 'Bucket', existingBucket);
     }
@@ -87,6 +92,8 @@ export class RecoveryPointBucket extends Construct {
     const inParts = ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'];
     permitKeys(upload, ...inParts, 's3:PutObjectRetention');
     permitKeys(stage, ...inParts);
+    // In a bucket that was there before nobody else sees to it.
+    if ([...write, ...upload].some((keys) => keys.startsWith(POINTS_FOLDER))) role.addToPolicy(this.#noOverwriting());
     permitKeys(
       remove,
       's3:DeleteObjectVersion',
@@ -113,6 +120,21 @@ export class RecoveryPointBucket extends Construct {
     const encrypts = write.length > 0 || upload.length > 0 || stage.length > 0;
     if (encrypts || read.length > 0)
       this.#grantKey(role, encrypts ? ['kms:GenerateDataKey', 'kms:Decrypt'] : ['kms:Decrypt']);
+  }
+
+  /**
+   * What is below `recovery-points/` is written once: without it a writer could put something else in place of a snapshot. Parts of
+   * an upload and its beginning carry no condition; what lets the object appear does
+   * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html).
+   */
+  #noOverwriting(): PolicyStatement {
+    return new PolicyStatement({
+      sid: 'NobodyOverwritesARecoveryPoint',
+      effect: Effect.DENY,
+      actions: ['s3:PutObject'],
+      resources: [this.bucket.arnForObjects(KEYS.points)],
+      conditions: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
+    });
   }
 
   #grantKey(role: Role, actions: readonly string[]): void {

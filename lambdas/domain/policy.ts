@@ -70,6 +70,10 @@ export const retentionRulesSchema = z
   });
 export type RetentionRules = z.infer<typeof retentionRulesSchema>;
 
+/** Who can end the lock on a point before its time: whoever has the right to, or nobody. */
+const LOCK_MODES = ['governance', 'compliance'] as const;
+export type LockMode = (typeof LOCK_MODES)[number];
+
 export const policySchema = z
   .strictObject({
     select: selectorSchema.default({}),
@@ -97,9 +101,17 @@ export const policySchema = z
       ),
     retention: retentionRulesSchema,
     objectLock: z
-      .strictObject({ days: count.describe('Days from the time that a point is taken.') })
+      .strictObject({
+        days: count.describe('Days from the time that a point is taken.'),
+        mode: z
+          .enum(LOCK_MODES)
+          .default('governance')
+          .describe(
+            '"governance": whoever may bypass it (s3:BypassGovernanceRetention; nobody in a bucket that Lifeboat made, as long as its policy stands) can still delete a point. "compliance": nobody can delete it or shorten the time, not even the account\'s root user or AWS; its storage is paid for until then.',
+          ),
+      })
       .optional()
-      .describe("Nobody, not even the account's root user, can delete a point meanwhile. Needs S3 with Object Lock."),
+      .describe('Points can be neither deleted nor overwritten meanwhile. Needs S3 with Object Lock.'),
     verification: z
       .enum(['structure', 'live'])
       .default('live')

@@ -34,7 +34,7 @@ export async function takeScheduled(item: LockedItem, ports: ClusterRunPorts): P
         reason: 'scheduled',
         policy,
         operation: runId,
-        ...(retainUntil && { retainUntil }),
+        ...(retainUntil && { retainUntil, lockMode: objectLock.mode }),
       },
       { ...ports, cluster },
     );

@@ -7,6 +7,7 @@ import { ConflictError } from '../domain/errors.ts';
 import { formatBytes } from '../domain/format-bytes.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { LockMode } from '../domain/policy.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import {
   recoveryPointId,
@@ -34,6 +35,8 @@ export interface TakeRequest {
   readonly operation?: string;
   /** Nobody may delete or overwrite anything of it before this time. */
   readonly retainUntil?: Date;
+  /** Whether somebody may end that early; governance when left out. */
+  readonly lockMode?: LockMode;
 }
 
 /**
@@ -50,7 +53,8 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
   const address: RecoveryPointAddress = { platform: platform.name, controlPlane, id };
   const timer = new PhaseTimer(ports.report, ports.now);
   const written = new WrittenKeys();
-  const once: PutOptions = { ifAbsent: true, ...(request.retainUntil && { retainUntil: request.retainUntil }) };
+  const { retainUntil, lockMode } = request;
+  const once: PutOptions = { ifAbsent: true, ...(retainUntil && { retainUntil }), ...(lockMode && { lockMode }) };
   try {
     const [described, managementKubernetesVersion, previous] = await timer.run(
       'discover',

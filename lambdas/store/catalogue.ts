@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
+import { ConflictError, CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import {
   addressOfManifestKey,
   manifestKey,
@@ -172,8 +172,16 @@ export class Catalogue {
 
   /** Keeps a point from retention, or no longer; no error when it is so already. */
   async pin(address: RecoveryPointAddress, pinned: boolean): Promise<void> {
-    if (!pinned) await this.#store.remove(pinKey(address));
-    else await this.#store.put(pinKey(address), encodeJson({}));
+    if (!pinned) {
+      await this.#store.remove(pinKey(address));
+      return;
+    }
+    try {
+      // A store in AWS refuses every write below its recovery points that might overwrite something.
+      await this.#store.put(pinKey(address), encodeJson({}), { ifAbsent: true });
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
   }
 
   /** Makes a point cease to exist; its data stays until somebody removes it. RetentionLockedError when it is locked. */

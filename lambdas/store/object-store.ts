@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { LockMode } from '../domain/policy.ts';
 import type { RetentionLock } from '../domain/retention.ts';
 import type { Secret } from '../domain/secret.ts';
 
@@ -26,8 +27,10 @@ export interface PutOptions {
   readonly ifAbsent?: boolean;
   /** Only if the key still has this etag. */
   readonly ifMatch?: string;
-  /** Nobody may delete or overwrite the written version before this time (S3 Object Lock, compliance mode). */
+  /** Nobody may delete or overwrite the written version before this time (S3 Object Lock). */
   readonly retainUntil?: Date;
+  /** Whether somebody may end the lock early; governance when left out. */
+  readonly lockMode?: LockMode;
 }
 
 /**

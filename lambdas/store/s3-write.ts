@@ -7,6 +7,8 @@ import { lockedError, lockInForce } from './s3-lock.ts';
 
 const WRITE_ID = 'lifeboat-write-id';
 
+const OBJECT_LOCK_MODES = { governance: 'GOVERNANCE', compliance: 'COMPLIANCE' } as const;
+
 /** One write of an object under its conditions, with an id in the object's metadata by which it is known again. */
 export class S3Write {
   readonly #bucket: S3Bucket;
@@ -22,8 +24,8 @@ export class S3Write {
 
   /** Parameters for the request that brings metadata: the id, and the lock. */
   get protection() {
-    const { retainUntil } = this.#options;
-    const lock = { ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: retainUntil } as const;
+    const { retainUntil, lockMode = 'governance' } = this.#options;
+    const lock = { ObjectLockMode: OBJECT_LOCK_MODES[lockMode], ObjectLockRetainUntilDate: retainUntil };
     return { Metadata: { [WRITE_ID]: this.#id }, ...(retainUntil === undefined ? {} : lock) };
   }
 

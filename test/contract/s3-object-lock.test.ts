@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   DeleteObjectCommand,
+  GetObjectRetentionCommand,
   ListObjectVersionsCommand,
   PutObjectCommand,
   PutObjectLegalHoldCommand,
@@ -91,6 +92,22 @@ describe('a locked object', () => {
     await expect(store.put(key, Buffer.from('other'), { ifAbsent: true })).rejects.toThrow(ConflictError);
     expect(sha256(await readAll(await store.read(key)))).toBe(sha256(bytes));
     expect(await countVersions()).toEqual({ contents: 1, markers: 0 });
+  });
+
+  it.each([
+    ['governance', {}],
+    ['governance', { lockMode: 'governance' }],
+    ['compliance', { lockMode: 'compliance' }],
+  ] as const)('is under %s, written with %j', async (mode, options) => {
+    await store.put(key, Buffer.from('small'), { ...options, retainUntil: inAnHour() });
+    await uploadAll(store, `${key}-parts`, patternedBytes(PART_BYTES + 10), { ...options, retainUntil: inAnHour() });
+    for (const written of [key, `${key}-parts`]) {
+      const Key = PREFIX + written;
+      const { Retention } = await s3.client.send(new GetObjectRetentionCommand({ Bucket: BUCKET, Key }));
+      expect([written, Retention?.Mode?.toLowerCase()]).toEqual([written, mode]);
+      // These credentials could bypass governance.
+      await expect(store.remove(written)).rejects.toThrow(RetentionLockedError);
+    }
   });
 
   it.each(['COMPLIANCE', 'GOVERNANCE'] as const)('is told with its end, whoever locked it: %s', async (mode) => {

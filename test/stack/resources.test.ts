@@ -38,6 +38,23 @@ describe('the store', () => {
     expect(JSON.stringify(Properties['BucketEncryption'])).toContain(`{"Fn::GetAtt":["${key.id}","Arn"]}`);
   });
 
+  it('takes nothing below recovery-points/ that might overwrite what lies there, but parts of uploads', () => {
+    const { Statement } = z
+      .object({ PolicyDocument: z.object({ Statement: z.array(z.looseObject({ Sid: z.string().optional() })) }) })
+      .parse(template.one('AWS::S3::BucketPolicy').Properties).PolicyDocument;
+    const { id } = template.one('AWS::S3::Bucket');
+    expect(Statement.filter(({ Sid }) => Sid === 'NobodyOverwritesARecoveryPoint')).toEqual([
+      {
+        Sid: 'NobodyOverwritesARecoveryPoint',
+        Effect: 'Deny',
+        Principal: { AWS: '*' },
+        Action: 's3:PutObject',
+        Resource: { 'Fn::Join': ['', [{ 'Fn::GetAtt': [id, 'Arn'] }, '/recovery-points/*']] },
+        Condition: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
+      },
+    ]);
+  });
+
   it('locks nothing by default: locks and proofs are written to it as well', () => {
     expect(Properties['ObjectLockConfiguration']).toBeUndefined();
   });

@@ -80,6 +80,25 @@ describe('the rights of the functions', () => {
     expect(whoMay(['s3:PutObject'], PROOF)).toEqual([...writers, 'VerifyArrivedPoint', 'VerifyRecoveryPoint']);
   });
 
+  it('let nobody overwrite anything of a recovery point, whoever made the bucket', () => {
+    const writers = roles.filter(({ may }) =>
+      [SNAPSHOT, PROOF, `${POINT}/pin.json`].some((key) => may('s3:PutObject', key)),
+    );
+    expect(writers.map(({ name }) => name).sort()).toEqual(whoMay(['s3:PutObject'], PROOF));
+    for (const { name, statements } of writers) {
+      const denials = statements.filter(({ Effect, Action }) => Effect === 'Deny' && Action.includes('s3:PutObject'));
+      expect([name, denials.map(({ Resource, Condition }) => ({ Resource, Condition }))]).toEqual([
+        name,
+        [
+          {
+            Resource: [`${bucket}/recovery-points/*`],
+            Condition: { Null: { 's3:if-none-match': 'true' }, Bool: { 's3:ObjectCreationOperation': 'true' } },
+          },
+        ],
+      ]);
+    }
+  });
+
   it('let no function of a restore delete anything but what it has staged, nor write a recovery point but the one of what it replaces', () => {
     expect(RESTORING).toHaveLength(10);
     const mayAny = (actions: readonly string[], key: string) =>

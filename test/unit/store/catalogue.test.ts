@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { manifestKey, recoveryPointPrefix, type Proof } from '../../../lambdas/domain/recovery-point.ts';
 import { Catalogue, newestVerified } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import type { PutOptions } from '../../../lambdas/store/object-store.ts';
 import { addressOf, CONTROL_PLANE, storePoint } from '../../contract/stored-points.ts';
 
 const ID = '20260102T030405Z-a1b2';
@@ -94,5 +95,30 @@ describe('the newest verified recovery point', () => {
     const passedOver: string[] = [];
     await catalogue.newestVerified(CONTROL_PLANE, { now, onFuture: ({ address: { id } }) => passedOver.push(id) });
     expect(passedOver).toEqual([FUTURE]);
+  });
+});
+
+describe('what is written of a recovery point', () => {
+  it('never takes the place of anything: a store in AWS refuses every write that might', async () => {
+    const written: (readonly [string, PutOptions])[] = [];
+    const recorded = new Proxy(store, {
+      get: (target, name) =>
+        name === 'put'
+          ? (key: string, body: Uint8Array, options: PutOptions = {}) => {
+              written.push([key, options]);
+              return target.put(key, body, options);
+            }
+          : (Reflect.get(target, name) as (...given: unknown[]) => unknown).bind?.(target),
+    });
+    const address = await storePoint(recorded, ID);
+    await new Catalogue(recorded).append(address, structure('passed', '2026-01-02T03:04:06.000Z'));
+    // One that is pinned already stays so.
+    for (const pinned of [true, true]) await new Catalogue(recorded).pin(address, pinned);
+    expect((await catalogue.find(ID)).pinned).toBe(true);
+    const names = new Set(written.map(([key]) => key.replace(/^.*\//, '').replace(/^structure-.*/, 'structure.json')));
+    expect(names).toEqual(
+      new Set(['etcd-main.db.zst', 'identity.json.zst', 'manifest.json', 'structure.json', 'pin.json']),
+    );
+    expect(written.filter(([, { ifAbsent }]) => ifAbsent !== true)).toEqual([]);
   });
 });
