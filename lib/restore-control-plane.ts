@@ -91,7 +91,7 @@ export class RestoreControlPlane extends LifeboatMachine {
         failed:
           'A restore failed. "lifeboat operations" names it, and "lifeboat operation" says why, and whether all is as it was before.',
         timedOut:
-          'A restore took longer than four hours and was ended on its way: its control plane may be paused and without API servers. "lifeboat restore --resume" goes on with it.',
+          'A restore took longer than a day and was ended on its way: its control plane is paused and without API: resume. "lifeboat operations" names it; "lifeboat restore <control plane> --resume <operation>" goes on with it, and "lifeboat abandon <operation>" puts back what can be put back and gives it up.',
       },
     });
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ExecutionError, StateMachine } from 'aws-local-stepfunctions';
@@ -44,6 +45,8 @@ export type MachineEvent =
   ReturnType<StateMachine['run']>['eventLogs'] extends AsyncGenerator<infer Event> ? Event : never;
 
 export interface MachineOptions {
+  /** Of the execution; one that nobody else has when left out, as in Step Functions. */
+  readonly name?: string;
   /** In place of what each Retry and Wait of the machine says. */
   readonly pauseMilliseconds?: number;
   /** Ends the execution where it is: no Catch and no other state follows. */
@@ -75,7 +78,7 @@ export async function runMachine<Ports>(
   input: object,
   steps: Steps<Ports>,
   portsFor: (input: unknown, signal: AbortSignal) => Ports,
-  { pauseMilliseconds, signal: ended, onEvent }: MachineOptions = {},
+  { name = randomUUID(), pauseMilliseconds, signal: ended, onEvent }: MachineOptions = {},
 ): Promise<void> {
   ended?.throwIfAborted();
   const underWay = new Set<Promise<unknown>>();
@@ -105,6 +108,7 @@ export async function runMachine<Ports>(
   const pausesOf = (states: readonly string[]) =>
     Object.fromEntries(states.map((state) => [state, pauseMilliseconds] as const)) as never;
   const { result, abort, eventLogs } = local.run(input as never, {
+    context: { Execution: { Name: name, Input: input, StartTime: new Date().toISOString() } } as never,
     overrides: {
       taskResourceLocalHandlers: handlers as never,
       ...(pauseMilliseconds !== undefined && {

@@ -1,6 +1,6 @@
 import * as errors from '../../lambdas/domain/errors.ts';
 
-const { LifeboatError } = errors;
+const { LifeboatError, OutOfTimeError } = errors;
 type ErrorKind = errors.ErrorKind;
 
 /** What the shell is told; the README's table explains each. */
@@ -28,8 +28,17 @@ export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
 
+/** What a machine raises by itself when the time of a step is over is no defect. */
+function known(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'States.Timeout') return error;
+  return new OutOfTimeError('a step had not ended when its time was over', {
+    remedy: 'What it told last is above: look at what it waits for, and run the same again.',
+  });
+}
+
 /** The exit code for something that was thrown. */
-export function exitCodeFor(error: unknown): number {
+export function exitCodeFor(thrown: unknown): number {
+  const error = known(thrown);
   if (error instanceof InterruptedError) return EXIT.interrupted;
   return error instanceof LifeboatError ? BY_KIND[error.kind] : EXIT.defect;
 }
@@ -52,7 +61,8 @@ export function describeError(error: unknown, configurationFile?: string): strin
   return [what(error), ...(configurationFile === undefined ? [] : [`using: ${configurationFile}`])].join('\n');
 }
 
-function what(error: unknown): string {
+function what(thrown: unknown): string {
+  const error = known(thrown);
   if (error instanceof LifeboatError) {
     return error.remedy === undefined ? `error: ${error.message}` : `error: ${error.message}\nnext:  ${error.remedy}`;
   }
@@ -64,7 +74,8 @@ function what(error: unknown): string {
 }
 
 /** An error among the facts of a result. */
-export function errorAsJson(error: unknown): { readonly error: object } {
+export function errorAsJson(thrown: unknown): { readonly error: object } {
+  const error = known(thrown);
   if (error instanceof LifeboatError) {
     const { name, kind, message, remedy } = error;
     return { error: { name, kind, message, remedy: remedy ?? null } };

@@ -104,6 +104,11 @@ export class AwsUnavailableError extends TransientError {
   override readonly name = 'AwsUnavailableError';
 }
 
+/** A function's time was over before its work was. What goes on from where it was, goes on in another one. */
+export class OutOfTimeError extends TransientError {
+  override readonly name = 'OutOfTimeError';
+}
+
 /** A conditional write lost: the key exists already, or is no longer what was read. */
 export class ConflictError extends InvariantError {
   override readonly name = 'ConflictError';

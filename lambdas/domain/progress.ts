@@ -1,3 +1,5 @@
+import { formatBytes } from './format-bytes.ts';
+
 /** What a long piece of work tells while it runs; whoever listens turns it into lines, bars or metrics. */
 export type Progress =
   | { readonly kind: 'phase-started'; readonly phase: string; readonly subject: string }
@@ -6,6 +8,22 @@ export type Progress =
   /** What a piece of work waits for, told at every look; whoever listens leaves out what it has told a moment ago. */
   | { readonly kind: 'waiting'; readonly phase: string; readonly text: string }
   | { readonly kind: 'note'; readonly text: string };
+
+/** One phrase on it, for whoever is told only the last that was heard of a piece of work. */
+export function describeProgress(progress: Progress): string {
+  switch (progress.kind) {
+    case 'phase-started':
+      return `${progress.phase}: ${progress.subject}`;
+    case 'bytes':
+      return `${progress.phase}: ${formatBytes(progress.doneBytes)} of ${formatBytes(progress.totalBytes)}`;
+    case 'phase-finished':
+      return `what follows on "${progress.phase}"`;
+    case 'waiting':
+      return `${progress.phase}: ${progress.text}`;
+    case 'note':
+      return progress.text;
+  }
+}
 
 export type ReportProgress = (progress: Progress) => void;
 

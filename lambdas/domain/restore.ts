@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { PLATFORMS } from './control-plane.ts';
 import { keyspaceDifferenceSchema, keySampleSchema } from './keyspace-difference.ts';
@@ -11,6 +12,7 @@ import { restoreTargetSchema } from './restore-target.ts';
  */
 
 /** Part of the names of pods, which Kubernetes allows 63 characters for. */
+const LONGEST_OPERATION = 36;
 const operationId = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,34}[a-z0-9])?$/, 'use up to 36 lower-case letters, digits and "-"');
@@ -43,6 +45,33 @@ const subjectSchema = z.object({
   platform: z.enum(PLATFORMS),
   point: z.string(),
 });
+
+/** How an execution is started; its own name is that of the operation unless another is given. */
+export const restoreStartSchema = z.union([restoreRequestSchema.partial({ operation: true }), abandonRequestSchema]);
+
+/** What the first step of the machine is given: how it was started, and the execution's name. */
+export const startedRestoreSchema = z.object({ execution: z.string(), request: restoreStartSchema });
+
+/** The request of an execution that was started so. Another delivery, and a redrive, gets the same operation. */
+export function requestOf({ execution, request }: z.infer<typeof startedRestoreSchema>): StartRequest {
+  if ('abandon' in request) return request;
+  return { ...request, operation: request.operation ?? operationOfExecution(execution) };
+}
+
+/** Lower-case hexadecimal digits of a hash that keep names apart that are alike otherwise. */
+const HASH_DIGITS = 10;
+
+/** An execution's name where it can be that of an operation, as a UUID can; else what is left of it, with a hash. */
+function operationOfExecution(execution: string): string {
+  if (operationId.safeParse(execution).success) return execution;
+  const hash = createHash('sha256').update(execution).digest('hex').slice(0, HASH_DIGITS);
+  const readable = execution
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/^-/, '')
+    .slice(0, LONGEST_OPERATION - HASH_DIGITS - 1);
+  return readable === '' ? hash : `${readable.replace(/-$/, '')}-${hash}`;
+}
 
 /** A restore that is planned, and by which plan: every step reads it from the store, and does nothing by another one. */
 export const restoreSchema = subjectSchema.extend({ planSha256: z.string().regex(/^[0-9a-f]{64}$/) });

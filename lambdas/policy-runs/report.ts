@@ -33,7 +33,7 @@ export async function recordPage(
 ): Promise<Counts> {
   const short = outcomes.map((outcome) => ({
     ...outcome,
-    reason: outcome.reason === null ? null : shortReason(readReason(outcome.reason)),
+    reason: outcome.reason === null ? null : shortReason(readReason(outcome.error ?? '', outcome.reason)),
   }));
   const recorded = await journal.revise(runId, pageName(page), recordedPageSchema, (present) => {
     const revised = afterAnotherAttempt(present?.outcomes ?? [], short);

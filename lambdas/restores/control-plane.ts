@@ -9,6 +9,7 @@ import { KubeApi } from '../kube/kube-api.ts';
 import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
+import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
@@ -32,7 +33,7 @@ export async function startControlPlane(
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,
-    limitSeconds: 900,
+    limitSeconds: LIMIT_SECONDS['start-control-plane'],
     remedy: 'Read the logs of the API servers; the datastore serves.',
   };
   return await converge(item, goal, ports, async () => {

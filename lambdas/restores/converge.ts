@@ -63,9 +63,23 @@ export async function converge(
         remedy,
       });
     }
-    if (ports.now() > patience) return { done: false };
+    if (ports.now() > patience) {
+      await keepWaiting(item.operation, name, since, ports);
+      return { done: false };
+    }
     await delay(LOOK_MILLISECONDS, undefined, { signal: ports.signal });
   }
+}
+
+/** A look may have lasted longer than the time after which a step counts as given up: its time goes on all the same. */
+async function keepWaiting(
+  operation: string,
+  name: string,
+  since: Date,
+  { store, journal, clock }: ClusterRunPorts,
+): Promise<void> {
+  const waiting = { since: since.toISOString(), lastAt: clock().toISOString() };
+  await changeJson(store, journal.key(operation, waitingName(name)), waitingSchema, () => waiting);
 }
 
 /** Since when the step is worked at without a break. */

@@ -8,6 +8,7 @@ import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge, type Goal } from './converge.ts';
+import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
@@ -23,13 +24,18 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
-  return await converge(item, { ...goal('stop-datastore', item), limitSeconds: 300, remedy }, ports, async () => {
-    for (const { installation } of restore.datastores) {
-      const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
-      if (waitsFor !== undefined) return waitsFor;
-    }
-    return undefined;
-  });
+  return await converge(
+    item,
+    { ...goal('stop-datastore', item), limitSeconds: LIMIT_SECONDS['stop-datastore'], remedy },
+    ports,
+    async () => {
+      for (const { installation } of restore.datastores) {
+        const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
+        if (waitsFor !== undefined) return waitsFor;
+      }
+      return undefined;
+    },
+  );
 }
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
@@ -44,7 +50,12 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await converge(item, { ...goal('swap-data', item), limitSeconds: 300, remedy }, ports, look);
+  return await converge(
+    item,
+    { ...goal('swap-data', item), limitSeconds: LIMIT_SECONDS['swap-data'], remedy },
+    ports,
+    look,
+  );
 }
 
 /**
@@ -57,20 +68,25 @@ export async function startDatastore(item: DirectedRestore, ports: ClusterRunPor
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
-  return await converge(item, { ...goal('start-datastore', item), limitSeconds: 900, remedy }, ports, async () => {
-    for (const datastore of restore.datastores) {
-      const { installation, plan } = datastore;
-      const workload = statefulSetOf(installation);
-      if (item.direction === 'back' && plan.outages.length > 0) {
-        await scaleTo(restore.cluster.api, workload, installation.replicas);
-        continue;
+  return await converge(
+    item,
+    { ...goal('start-datastore', item), limitSeconds: LIMIT_SECONDS['start-datastore'], remedy },
+    ports,
+    async () => {
+      for (const datastore of restore.datastores) {
+        const { installation, plan } = datastore;
+        const workload = statefulSetOf(installation);
+        if (item.direction === 'back' && plan.outages.length > 0) {
+          await scaleTo(restore.cluster.api, workload, installation.replicas);
+          continue;
+        }
+        const waitsFor =
+          (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
+        if (waitsFor !== undefined) return waitsFor;
       }
-      const waitsFor =
-        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
-      if (waitsFor !== undefined) return waitsFor;
-    }
-    return undefined;
-  });
+      return undefined;
+    },
+  );
 }
 
 async function membersWaitFor(

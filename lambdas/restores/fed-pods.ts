@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { operationKey } from '../store/journal.ts';
-import type { ObjectStore } from '../store/object-store.ts';
-import { changeJson, findJson } from '../store/stored-json.ts';
+import type { RecordPorts } from './records.ts';
+
+const DOCUMENT = 'fed-pods';
 
 /** Uids of the pods that have taken the whole snapshot, by their names; one that was made again has another uid. */
 const fedSchema = z.record(z.string(), z.string());
@@ -15,14 +15,13 @@ export interface FedPods {
   endTurn(): void;
 }
 
-export async function fedPods(operation: string, { store }: { readonly store: ObjectStore }): Promise<FedPods> {
-  const key = operationKey(operation, 'fed-pods');
-  let fed = await readFed(operation, { store });
+export async function fedPods(operation: string, { journal }: RecordPorts): Promise<FedPods> {
+  let fed = (await journal.read(operation, DOCUMENT, fedSchema)) ?? {};
   let isTurnTaken = false;
   return {
     has: (pod, uid) => fed[pod] === uid,
     add: async (pod, uid) => {
-      fed = await changeJson(store, key, fedSchema, (present = {}) => ({ ...present, [pod]: uid }));
+      fed = await journal.revise(operation, DOCUMENT, fedSchema, (present = {}) => ({ ...present, [pod]: uid }));
     },
     takeTurn: () => {
       if (isTurnTaken) return false;
@@ -32,12 +31,4 @@ export async function fedPods(operation: string, { store }: { readonly store: Ob
       isTurnTaken = false;
     },
   };
-}
-
-/** What was fed in an operation, by pods' names. */
-export async function readFed(
-  operation: string,
-  { store }: { readonly store: ObjectStore },
-): Promise<Readonly<Record<string, string>>> {
-  return (await findJson(store, operationKey(operation, 'fed-pods'), fedSchema)) ?? {};
 }

@@ -7,6 +7,7 @@ import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
+import { LIMIT_SECONDS } from './limits.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { holdFence } from './pause.ts';
 import { recordFenceBegun, recordFenced } from './records.ts';
@@ -32,7 +33,7 @@ export async function fenceControlPlane(
   const goal = {
     step: 'fence-control-plane',
     direction: item.direction,
-    limitSeconds: 300,
+    limitSeconds: LIMIT_SECONDS['fence-control-plane'],
     remedy: 'Look at the pods of the API servers: something keeps them, e.g. a node that does not answer.',
   };
   let before: string | undefined;

@@ -3,6 +3,7 @@ import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/re
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
+import { LIMIT_SECONDS } from './limits.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
@@ -30,7 +31,7 @@ export async function finishRestore(
   const goal = {
     step: 'finish-restore',
     direction: item.direction,
-    limitSeconds: 300,
+    limitSeconds: LIMIT_SECONDS['finish-restore'],
     remedy: 'The control plane works. Remove the pods named lifeboat-… and the directory of that name on the volumes.',
   };
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));

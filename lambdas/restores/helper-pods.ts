@@ -13,8 +13,6 @@ import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { RestorePlan } from '../domain/restore.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { operationKey } from '../store/journal.ts';
-import { changeJson } from '../store/stored-json.ts';
 import { namespacesOf, type OpenedRestore } from './opened.ts';
 
 /** For its node, its image and its volume; more than a slow registry needs. */
@@ -44,7 +42,7 @@ const FINAL_EXIT_CODES: readonly number[] = [HELPER_EXIT_CODES.refused, HELPER_E
 export async function followPod(
   api: KubeApi,
   pod: KubernetesObject,
-  ports: Pick<ClusterRunPorts, 'clock' | 'store'>,
+  ports: Pick<ClusterRunPorts, 'clock' | 'journal'>,
   followed: FollowedPods,
   onRunning: (container: string, uid: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<string | undefined> {
@@ -111,13 +109,13 @@ const REMEDIES: Readonly<Record<Block['cause'], string>> = {
 async function refuseBlocked(
   { metadata, spec }: KubernetesObject,
   { cause, reason, container }: Block,
-  { clock, store }: Pick<ClusterRunPorts, 'clock' | 'store'>,
+  { clock, journal }: Pick<ClusterRunPorts, 'clock' | 'journal'>,
   { blocked }: FollowedPods,
 ): Promise<void> {
   const { name, namespace = '', uid = '', labels = {} } = metadata;
   if (cause === 'other' || (cause === 'scheduling' && labels[STEP_LABEL] === 'back')) return;
   const key = `${uid} ${cause}`;
-  const since = blocked.get(key) ?? (await noteBlocked(labels['lifeboat.io/operation'] ?? '', key, { clock, store }));
+  const since = blocked.get(key) ?? (await noteBlocked(labels['lifeboat.io/operation'] ?? '', key, { clock, journal }));
   blocked.set(key, since);
   if (clock().getTime() < since.getTime() + BLOCKED_MILLISECONDS) return;
   const { initContainers = [], containers = [] } = podSpecSchema.parse(spec ?? {});
@@ -137,9 +135,9 @@ const blockedSchema = z.record(z.string(), z.iso.datetime());
 async function noteBlocked(
   operation: string,
   key: string,
-  { clock, store }: Pick<ClusterRunPorts, 'clock' | 'store'>,
+  { clock, journal }: Pick<ClusterRunPorts, 'clock' | 'journal'>,
 ): Promise<Date> {
-  const noted = await changeJson(store, operationKey(operation, 'blocked-pods'), blockedSchema, (present = {}) => ({
+  const noted = await journal.revise(operation, 'blocked-pods', blockedSchema, (present = {}) => ({
     ...present,
     [key]: present[key] ?? clock().toISOString(),
   }));

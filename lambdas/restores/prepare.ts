@@ -9,6 +9,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
+import { LIMIT_SECONDS } from './limits.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
 import { fedPods, type FedPods } from './fed-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
@@ -36,7 +37,7 @@ export async function prepareData(
   const goal = {
     step: 'prepare-data',
     direction: item.direction,
-    limitSeconds: 3600,
+    limitSeconds: LIMIT_SECONDS['prepare-data'],
     remedy: 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.',
   };
   const fed = await fedPods(item.operation, ports);

@@ -48,9 +48,11 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
   const result: RestoreResult = {
     ...ending,
     outcome: abandoned ? 'abandoned' : outcome,
-    failure: failure === null ? null : { ...failure, reason: readReason(failure.reason) },
+    failure: failure === null ? null : { ...failure, reason: readReason(failure.error, failure.reason) },
     failureOnTheWayBack:
-      failureOnTheWayBack === null ? null : { ...failureOnTheWayBack, reason: readReason(failureOnTheWayBack.reason) },
+      failureOnTheWayBack === null
+        ? null
+        : { ...failureOnTheWayBack, reason: readReason(failureOnTheWayBack.error, failureOnTheWayBack.reason) },
     finishedAt: ports.clock().toISOString(),
     safetyPoint: safety?.id ?? null,
     safetyVerdict: safety?.verdict ?? null,

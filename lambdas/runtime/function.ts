@@ -1,12 +1,15 @@
-import { LifeboatError, withRemedy } from '../domain/errors.ts';
-import { waitingFilter, type ReportProgress } from '../domain/progress.ts';
+import { LifeboatError, OutOfTimeError, withRemedy } from '../domain/errors.ts';
+import { describeProgress, waitingFilter, type Progress, type ReportProgress } from '../domain/progress.ts';
 import type { Step } from '../step.ts';
 
 /** What is kept of a function's time to undo what was begun: an upload is aborted rather than left behind. */
 const UNDO_MILLISECONDS = 10_000;
+/** Of that, what is kept to tell of it where the work does not hear of its end: Lambda itself would only say that time is over. */
+const TELL_MILLISECONDS = 2_000;
 
 /** What Lambda tells of an invocation, as far as it is used here. */
 export interface LambdaContext {
+  readonly functionName?: string;
   getRemainingTimeInMillis(): number;
 }
 
@@ -37,24 +40,72 @@ export function lambdaFunction<Input, Output, Ports>(
 ): LambdaFunction<Output> {
   return async (event, context) => {
     const timeMilliseconds = Math.max(0, context.getRemainingTimeInMillis() - UNDO_MILLISECONDS);
+    const signal = AbortSignal.timeout(timeMilliseconds);
+    let last: Progress | undefined;
+    const log = progressLog(() => performance.now());
+    const report = (progress: Progress) => {
+      last = progress;
+      log(progress);
+    };
     try {
       const { ports, close } = await openPorts({
-        report: progressLog(() => performance.now()),
-        signal: AbortSignal.timeout(timeMilliseconds),
+        report,
+        signal,
         secondsACall: Math.floor(timeMilliseconds / 1000),
       });
       try {
-        return await step.run(event, ports);
+        return await withinTime(step.run(event, ports), signal);
       } finally {
         close();
       }
-    } catch (error) {
+    } catch (failure) {
+      const error = isEndOfTime(failure, signal) ? outOfTime(context, timeMilliseconds, last) : failure;
       const { name, text, frames } = describe(error);
       console.error({ error: name, text, frames });
       // Lambda reports the stack as well, which would repeat the text.
       throw Object.assign(new Error(shorten(text)), { name, stack: '' });
     }
   };
+}
+
+/** The work's own end, or soon after the signal the signal's reason: some work hears of it too late. */
+async function withinTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  let timer: NodeJS.Timeout | undefined;
+  const giveUp = () => {
+    timer = setTimeout(() => {
+      reject(signal.reason as Error);
+    }, UNDO_MILLISECONDS - TELL_MILLISECONDS);
+  };
+  if (signal.aborted) giveUp();
+  else signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    clearTimeout(timer);
+  }
+}
+
+/** Whether it is told because time is over: what was cut then fails with errors of many names. */
+function isEndOfTime(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  if (error instanceof LifeboatError) return error.kind === 'transient';
+  return error === signal.reason || (error instanceof Error && ['AbortError', 'TimeoutError'].includes(error.name));
+}
+
+function outOfTime({ functionName = 'the function' }: LambdaContext, milliseconds: number, last: Progress | undefined) {
+  const part = last === undefined ? 'before it told of anything' : `at "${describeProgress(last)}"`;
+  return new OutOfTimeError(`${functionName} ran out of time after ${Math.round(milliseconds / 1000)} s, ${part}`, {
+    remedy: isTransfer(last)
+      ? 'Let the data go to the pods by URL, which takes no time of a function: "restore: { transfer: presigned-url }" in lifeboat.yaml.'
+      : 'A function has 15 minutes at the most. If this comes again, look at what that part waits for, or run the same with "lifeboat" on a machine, where no such limit is.',
+  });
+}
+
+/** Whether data were on their way through the API server. */
+function isTransfer(last: Progress | undefined): boolean {
+  return last?.kind === 'bytes' && last.phase.startsWith('prepare ');
 }
 
 /** Of an error's text as JSON: those of a page are escaped once more and have to fit into one state of 256 KiB. */

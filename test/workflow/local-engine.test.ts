@@ -72,7 +72,7 @@ describe('refused in a machine', () => {
       'States.Base32Encode',
       machineOf({ ...PASS, Parameters: { deep: [{ 'id.$': "States.Format('{}', States.Base32Encode($.id))" }] } }),
     ],
-    ['$$.Execution.Name', machineOf({ ...PASS, Parameters: { 'run.$': '$$.Execution.Name' } })],
+    ['$$.Execution.Id', machineOf({ ...PASS, Parameters: { 'run.$': '$$.Execution.Id' } })],
     ['$$.State.EnteredTime', machineOf({ ...PASS, Parameters: { 'at.$': '$$.State.EnteredTime' } })],
     ['$$.Task.Token', machineOf({ ...TASK, Parameters: { 'token.$': '$$.Task.Token' } })],
     ['$$.Map.Item.Value', machineOf({ ...PASS, Parameters: { 'item.$': '$$.Map.Item.Value' } })],
@@ -127,7 +127,7 @@ describe('the local engine', () => {
     expect(await runLocally(machine, { a: 1 })).toBe('present');
   });
 
-  it('does not know the name of the execution', async () => {
+  it('does not know the name of the execution unless it is given', async () => {
     const machine = machineOf({ ...PASS, Parameters: { 'run.$': '$$.Execution.Name' } });
     await expect(runLocally(machine, {})).rejects.toThrow("'$$.Execution.Name' does not point to a value");
   });

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as z from 'zod';
 import { partInputSchema } from '../../lambdas/domain/policy-run.ts';
-import { startRequestSchema } from '../../lambdas/domain/restore.ts';
+import { restoreStartSchema } from '../../lambdas/domain/restore.ts';
 import type { Step } from '../../lambdas/step.ts';
 import { tasksOf, type Asl } from './asl.ts';
 
@@ -12,7 +12,7 @@ export type AnySteps = Readonly<Record<string, AnyStep>>;
 /** What each machine is started with. */
 export const MACHINE_INPUTS: Readonly<Record<string, z.ZodType>> = {
   'back-up-fleet': partInputSchema,
-  'restore-control-plane': startRequestSchema,
+  'restore-control-plane': restoreStartSchema,
 };
 
 const HANDLERS = join(import.meta.dirname, '..', '..', 'lambdas', 'handlers');

@@ -126,12 +126,12 @@ function expressionRefusals(state: AslState, topLevel: boolean): string[] {
 }
 
 /**
- * The context object holds the execution's input and start, which inside a Map are those of the iteration; the item of a Map
+ * The context object holds the execution's name, input and start (`bin/local/machine.ts` gives them), which inside a Map are those of the iteration; the item of a Map
  * is known to its ItemSelector alone.
  */
 function isKnownContext(path: string, item: boolean, topLevel: boolean): boolean {
   if (/^\$\$\.Map\.Item\.(Value|Index)\b/.test(path)) return item;
-  return topLevel && /^\$\$\.Execution\.(Input|StartTime)\b/.test(path);
+  return topLevel && /^\$\$\.Execution\.(Input|Name|StartTime)\b/.test(path);
 }
 
 function expressionsIn(payload: unknown): string[] {

@@ -175,6 +175,7 @@ export function walk(machine: Asl, input: Shape, steps: Readonly<Record<string, 
         'Execution',
         objectShape([
           ['Input', input],
+          ['Name', TEXT],
           ['StartTime', TEXT],
         ]),
       ],

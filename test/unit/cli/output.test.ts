@@ -1,5 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { describeError, errorDocument, exitCodeFor, InterruptedError } from '../../../bin/output/exit-codes.ts';
+import {
+  describeError,
+  errorAsJson,
+  errorDocument,
+  exitCodeFor,
+  InterruptedError,
+} from '../../../bin/output/exit-codes.ts';
 import { formatBytes } from '../../../lambdas/domain/format-bytes.ts';
 import { formatAge, formatDuration, formatTable } from '../../../bin/output/format.ts';
 import { progressPrinter } from '../../../bin/output/progress.ts';
@@ -74,6 +80,13 @@ describe('an error on the command line', () => {
     expect(exitCodeFor(new ConfigurationError('wrong'))).toBe(2);
     expect(exitCodeFor(new CorruptSnapshotError('damaged'))).toBe(3);
     expect(exitCodeFor(new TypeError('bug'))).toBe(4);
+  });
+
+  it('tells of a step that ran out of time as what it is', () => {
+    const late = Object.assign(new Error('States.Timeout'), { name: 'States.Timeout' });
+    expect(exitCodeFor(late)).toBe(1);
+    expect(describeError(late)).toMatch(/^error: a step had not ended when its time was over\nnext: /);
+    expect(errorAsJson(late)).toMatchObject({ error: { name: 'OutOfTimeError', kind: 'transient' } });
   });
 
   it('says what is wrong and what to do next', () => {

@@ -39,7 +39,7 @@ async function killedAfter(
   restore.cluster.pausedUntil = pausedUntil;
 }
 
-const abandon = () => planRestoreStep.run({ abandon: OPERATION }, restore.ports);
+const abandon = () => planRestoreStep.run({ execution: 'e', request: { abandon: OPERATION } }, restore.ports);
 const safety = (verdict: string | null) => ({
   startedAt: '2026-01-02T03:04:05Z',
   doneAt: '2026-01-02T03:04:06Z',

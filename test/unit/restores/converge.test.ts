@@ -15,7 +15,7 @@ it('tells at once what a step waits for, and whenever that changes', async () =>
     const told: Progress[] = [];
     const ports = {
       store,
-      journal: new Journal(store),
+      journal: new Journal(store, 'restore'),
       locks: { extend: () => Promise.resolve() },
       clock: () => new Date('2026-01-02T03:00:00Z'),
       now: () => 0,
@@ -27,6 +27,7 @@ it('tells at once what a step waits for, and whenever that changes', async () =>
       controlPlane: 'mgmt-a/clusters/prod',
       platform: 'hypershift',
       point: '20260102T030001Z-a1b2',
+      planSha256: '0'.repeat(64),
       lock: { token: 1 },
     } as const;
     const goal = { step: 'swap-data', direction: 'back', limitSeconds: 300, remedy: '' } as const;

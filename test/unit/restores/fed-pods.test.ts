@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { fedPods } from '../../../lambdas/restores/fed-pods.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
 
 let directory: string;
 
@@ -14,7 +15,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const nextCall = () => fedPods('restore-1', { store: new DirectoryStore(directory) });
+const nextCall = () => fedPods('restore-1', { journal: new Journal(new DirectoryStore(directory), 'restore') });
 
 describe('pods of a preparation', () => {
   it('that an earlier call has fed are not fed again, unless they were made again', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GateError } from '../../../lambdas/domain/errors.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { Journal } from '../../../lambdas/store/journal.ts';
 import type { KubeApi } from '../../../lambdas/kube/kube-api.ts';
 import { followedPods, followPod } from '../../../lambdas/restores/helper-pods.ts';
 
@@ -62,7 +63,10 @@ async function followAt(
     get: () => Promise.resolve(found),
     delete: ({ name }: { name: string }) => Promise.resolve(deleted.push(name)),
   };
-  const ports = { clock: () => new Date(`2026-01-02T${time}Z`), store: new DirectoryStore(directory) };
+  const ports = {
+    clock: () => new Date(`2026-01-02T${time}Z`),
+    journal: new Journal(new DirectoryStore(directory), 'restore'),
+  };
   return await followPod(api as unknown as KubeApi, wanted, ports, followedPods());
 }
 

@@ -34,7 +34,7 @@ async function killed(hoursAgo: number, ...steps: string[]): Promise<void> {
   await restore.after([...STOPPED, ...steps], { ...fenceBegunAt(at), ...fencedAt(at) });
 }
 
-const goOn = () => planRestoreStep.run(REQUEST, restore.ports);
+const goOn = () => planRestoreStep.run({ execution: 'e', request: REQUEST }, restore.ports);
 
 afterEach(async () => {
   await restore.remove();
@@ -137,7 +137,7 @@ describe('the name of an operation that was used before', () => {
   ])('is refused for %s, and both are named', async (_, other) => {
     const request = { ...REQUEST, ...other };
     const named = new RegExp(`${CONTROL_PLANE} to ${POINT}.* ${request.controlPlane} to ${request.point}`);
-    await expect(planRestoreStep.run(request, restore.ports)).rejects.toMatchObject({
+    await expect(planRestoreStep.run({ execution: 'e', request }, restore.ports)).rejects.toMatchObject({
       name: 'RestoreRefusedError',
       message: expect.stringMatching(named),
     });

@@ -50,4 +50,15 @@ describe('the result of a restore', () => {
     const former = { ...result, warnings: undefined };
     expect(restoreResultSchema.parse(former).warnings).toEqual([]);
   });
+
+  it('says of a step whose time was over just that, whoever ended it', async () => {
+    await journal.record(RESTORE.operation, 'plan', restorePlanSchema, plannedRestore());
+    const planSha256 = (await findRestorePlan(RESTORE.operation, { journal }))?.sha256 ?? '';
+    const ports = { journal, clock: () => new Date('2026-01-02T04:05:06Z') } as RunPorts;
+    const failure = { step: 'Take the safety recovery point', error: 'States.Timeout', reason: '' };
+    const end = { ...RESTORE, planSha256, outcome: 'rolled-back', failure, failureOnTheWayBack: null } as const;
+    const { failure: told } = await reportRestore(end, ports);
+    expect(told).toMatchObject({ step: failure.step, error: failure.error });
+    expect(told?.reason).toContain('had not ended when its time was over');
+  });
 });

@@ -102,13 +102,16 @@ describe('what is written of a recovery point', () => {
   it('never takes the place of anything: a store in AWS refuses every write that might', async () => {
     const written: (readonly [string, PutOptions])[] = [];
     const recorded = new Proxy(store, {
-      get: (target, name) =>
-        name === 'put'
-          ? (key: string, body: Uint8Array, options: PutOptions = {}) => {
-              written.push([key, options]);
-              return target.put(key, body, options);
-            }
-          : (Reflect.get(target, name) as (...given: unknown[]) => unknown).bind?.(target),
+      get: (target, name) => {
+        if (name !== 'put') {
+          const found: unknown = Reflect.get(target, name);
+          return typeof found === 'function' ? (found.bind(target) as unknown) : found;
+        }
+        return (key: string, body: Uint8Array, options: PutOptions = {}) => {
+          written.push([key, options]);
+          return target.put(key, body, options);
+        };
+      },
     });
     const address = await storePoint(recorded, ID);
     await new Catalogue(recorded).append(address, structure('passed', '2026-01-02T03:04:06.000Z'));
