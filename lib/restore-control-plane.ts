@@ -25,6 +25,11 @@ const STEPS = {
     // Whose lock it was since tells whether a restore may go on.
     store: { read: [points, restores, operations, locks], write: [restores] },
   },
+  'mark-control-plane': {
+    description: 'Marks a control plane in its management cluster, where every Lifeboat sees it',
+    ...ON_CLUSTER,
+    timeoutSeconds: 120,
+  },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
     ...STREAMING,

@@ -9,6 +9,7 @@ import {
 import { fenceControlPlaneStep } from '../../lambdas/handlers/fence-control-plane.ts';
 import { finishRestoreStep } from '../../lambdas/handlers/finish-restore.ts';
 import { lockControlPlaneStep } from '../../lambdas/handlers/lock-control-plane.ts';
+import { markControlPlaneStep } from '../../lambdas/handlers/mark-control-plane.ts';
 import { planRestoreStep } from '../../lambdas/handlers/plan-restore.ts';
 import { prepareDataStep } from '../../lambdas/handlers/prepare-data.ts';
 import { releaseControlPlaneStep } from '../../lambdas/handlers/release-control-plane.ts';
@@ -26,6 +27,7 @@ import type { Ports } from './ports.ts';
 export const RESTORE_STEPS = {
   PlanRestore: planRestoreStep,
   LockControlPlane: lockControlPlaneStep,
+  MarkControlPlane: markControlPlaneStep,
   PrepareData: prepareDataStep,
   FenceControlPlane: fenceControlPlaneStep,
   TakeSafetyPoint: takeSafetyPointStep,

@@ -42,6 +42,12 @@ export interface KubeApiOptions extends ApiRequestOptions {
   readonly pageSize?: number;
 }
 
+interface GuardedParts {
+  readonly requests: ApiRequests;
+  readonly served: Map<string, ServedResource>;
+  readonly mayWrite: () => Promise<void>;
+}
+
 /** Under this name the API server keeps which fields are ours. */
 const FIELD_MANAGER = 'lifeboat';
 const BY_US = new URLSearchParams({ fieldManager: FIELD_MANAGER }).toString();
@@ -73,11 +79,20 @@ const scaleSchema = z.looseObject({ status: z.looseObject({ replicas: z.int().no
 export class KubeApi {
   readonly #requests: ApiRequests;
   readonly #pageSize: number;
-  readonly #served = new Map<string, ServedResource>();
+  readonly #served: Map<string, ServedResource>;
+  readonly #mayWrite: () => Promise<void>;
 
-  constructor(access: ClusterAccess, { pageSize = 500, ...options }: KubeApiOptions = {}) {
-    this.#requests = new ApiRequests(access, options);
+  constructor(access: ClusterAccess, { pageSize = 500, ...options }: KubeApiOptions = {}, guarded?: GuardedParts) {
+    this.#requests = guarded?.requests ?? new ApiRequests(access, options);
+    this.#served = guarded?.served ?? new Map<string, ServedResource>();
+    this.#mayWrite = guarded?.mayWrite ?? (() => Promise.resolve());
     this.#pageSize = pageSize;
+  }
+
+  /** The same over the same connections, which asks `mayWrite` before each write: an error of that is the write's. */
+  guardedBy(mayWrite: () => Promise<void>): KubeApi {
+    const parts = { requests: this.#requests, served: this.#served, mayWrite };
+    return new KubeApi(this.#requests.access, { pageSize: this.#pageSize }, parts);
   }
 
   /** Version of the API server, e.g. `v1.35.4`. */
@@ -137,6 +152,7 @@ export class KubeApi {
     } as const;
     // Making an object by apply asks for `create` as well.
     const call = objectCall(['patch', 'create'], reference, resource);
+    await this.#mayWrite();
     const response = await this.#requests.send(request, call, options, [201, 409, 422]);
     if (response.status < 300) return this.#requests.parse(objectSchema, response);
     throw new ConflictError(`${kind} "${metadata.name}" can't be made as it should be (${response.status})`, {
@@ -163,7 +179,7 @@ export class KubeApi {
 
   /**
    * Changes what the patch names (RFC 7396: null removes) and gives the object as it is now; safe to repeat. NotFoundError when
-   * it is not there; ConflictError when the patch names `metadata.uid` and the object has another.
+   * it is not there; ConflictError when the patch names `metadata.uid` or `metadata.resourceVersion` and the object has another.
    */
   async merge(reference: ObjectReference, patch: object, options: CallOptions = {}): Promise<KubernetesObject> {
     return this.#requests.parse(objectSchema, await this.#patch(reference, undefined, patch, options));
@@ -303,7 +319,9 @@ export class KubeApi {
       contentType: 'application/merge-patch+json',
     } as const;
     const call = objectCall(['patch'], reference, { ...resource, plural: `${resource.plural}${below}` });
-    return this.#write(request, call, options);
+    const { metadata } = patch as { readonly metadata?: { readonly resourceVersion?: string } };
+    const conflicts = metadata?.resourceVersion === undefined ? [] : [409];
+    return this.#write(request, call, options, { conflicts });
   }
 
   /** A write, with its answer of 200 or one of `accepted`; refusals are explained, `conflicts` among them. */
@@ -313,6 +331,7 @@ export class KubeApi {
     options: CallOptions,
     { accepted = [], conflicts = [] }: { accepted?: readonly number[]; conflicts?: readonly number[] } = {},
   ): Promise<HttpsResponse> {
+    await this.#mayWrite();
     const refusals = [...conflicts, ...REFUSED_WRITE_STATUSES];
     const response = await this.#requests.send(request, call, options, [...accepted, ...refusals]);
     if (refusals.includes(response.status)) throw errorForRefusedWrite(response, call, this.#requests.access);

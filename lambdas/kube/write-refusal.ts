@@ -90,6 +90,11 @@ function errorForState(status: number, { details }: ApiStatus, call: ApiCall, ac
     });
   }
   const named = details.causes.map(({ field }) => field).filter((field) => FIELD.test(field));
+  if (status === 409 && call.verbs.includes('patch')) {
+    return new ConflictError(`${what}: somebody else has changed it since it was read`, {
+      remedy: 'Read it again and decide anew.',
+    });
+  }
   // To a patch the uid is a field like any other, which may not be changed.
   if (status === 409 || named.includes('metadata.uid')) {
     return new ConflictError(`${what}: another object has this name now`, {

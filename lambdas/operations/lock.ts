@@ -42,9 +42,17 @@ export async function releaseControlPlane({ controlPlane, lock }: Held, { locks 
   return null;
 }
 
-/** Extends the lock, or throws LockedError when the operation has lost it. */
-export async function keepLock({ controlPlane, lock }: Held, { locks }: LockPorts): Promise<void> {
-  await locks.extend({ name: controlPlaneLock(controlPlane), ...lock }, LEASE_MILLISECONDS);
+/**
+ * Extends the lock, or throws LockedError when the operation has lost it. Says whether it had expired: the operation was away for
+ * longer than any step takes.
+ */
+export async function keepLock({ controlPlane, lock }: Held, { locks }: LockPorts): Promise<{ hadExpired: boolean }> {
+  return await locks.extend({ name: controlPlaneLock(controlPlane), ...lock }, LEASE_MILLISECONDS);
+}
+
+/** LockedError when the operation has lost the lock; nothing is written. */
+export async function checkLock({ controlPlane, lock }: Held, { locks }: LockPorts): Promise<void> {
+  await locks.check({ name: controlPlaneLock(controlPlane), ...lock });
 }
 
 export interface AttendedLockPorts extends LockPorts {

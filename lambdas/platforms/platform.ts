@@ -50,6 +50,13 @@ export interface FoundIdentity {
   readonly missing: readonly MissingObject[];
 }
 
+/** The mark of an operation on a control plane, of which only its writer knows the form. */
+export interface SeenMark {
+  readonly text: string | null;
+  /** Of the object that carries it, which changes with every write to that. */
+  readonly version: string;
+}
+
 /**
  * One platform: it knows what its control planes are made of, and how they are paused.
  * Errors of every method: those of {@link KubeApi}, and as each says.
@@ -88,6 +95,10 @@ export interface Platform {
   setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
   /** The pause that the reconcilers know of, as `setPause` takes it; null without one. */
   readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null>;
+  /** What marks the control plane as being worked on, on an object of it that stays; undefined when that is not there. */
+  readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined>;
+  /** Sets the mark, or removes it (null), if the object has still that version; false when it has not, or is gone. */
+  writeMark(api: KubeApi, name: ControlPlaneName, mark: SeenMark): Promise<boolean>;
   /** Tells the platform that the data of a control plane are from a backup, for what it does after that. Safe to repeat. */
   markRestored(api: KubeApi, name: ControlPlaneName): Promise<void>;
 }

@@ -60,7 +60,9 @@ export async function retainScheduled(
       controlPlane: parseControlPlaneName(item.controlPlane),
       policy,
       rules: policyNamed(ports.configuration, policy).retention,
-      keepLock: () => keepLock(item, ports),
+      keepLock: async () => {
+        await keepLock(item, ports);
+      },
     },
     ports,
   );

@@ -2,7 +2,7 @@ import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import { restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { findBreach } from './breach.ts';
-import { openPlan, type OpenedRestore } from './opened.ts';
+import { openPlan, type LookedAtRestore } from './opened.ts';
 import {
   findRestorePlan,
   isFenceBegun,
@@ -16,7 +16,7 @@ import {
 
 /** How a restore would be abandoned as things stand now. */
 export interface Abandonment {
-  readonly restore: OpenedRestore;
+  readonly restore: LookedAtRestore;
   readonly planSha256: string;
   readonly way: Exclude<Way, 'forward'>;
   /** Why somebody may have written behind its fence; undefined when nobody can have. */

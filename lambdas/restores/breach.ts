@@ -3,8 +3,9 @@ import { withMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
+import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import type { OpenedRestore, PlannedDatastore } from './opened.ts';
+import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
   isFenceBegun,
   isServed,
@@ -33,7 +34,7 @@ const UNKNOWN = 'it was begun by an earlier version of Lifeboat, which noted not
  */
 export async function lapseOf(
   token: number,
-  { plan: { operation }, platform, cluster, name }: OpenedRestore,
+  { plan: { operation }, platform, cluster, name }: LookedAtRestore,
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const known = await readBreach(operation, ports);
@@ -53,15 +54,19 @@ export async function lapseOf(
  * Why somebody may have written since the fence of a restore that is to go on, everything considered; undefined when nobody can
  * have. Nothing is changed. Errors as of reading the management cluster and, where it runs, the datastore.
  */
-export async function findBreach(restore: OpenedRestore, ports: ClusterRunPorts): Promise<string | undefined> {
+export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPorts): Promise<string | undefined> {
   const { operation, controlPlane } = restore.plan;
   if (!(await isFenceBegun(operation, ports))) return undefined;
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
-  if ((await readFenceBegun(operation, ports)) === undefined) return UNKNOWN;
+  const begun = await readFenceBegun(operation, ports);
+  if (begun === undefined) return UNKNOWN;
   if (lock === undefined) return 'the lock of the control plane was given back';
   if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
   const lapse = await lapseOf(lock.token, restore, ports);
   if (lapse !== undefined || (await isServed(operation, ports))) return lapse;
+  if ((await readMark(restore.plan, ports))?.nonce !== begun.nonce) {
+    return 'the control plane no longer has the mark of this restore: another Lifeboat may have worked on it';
+  }
   const fenced = await readFenced(operation, ports);
   if (fenced === undefined) return undefined;
   const isStarting = await ports.journal.has(operation, waitingName('start-control-plane'));
@@ -78,7 +83,7 @@ export async function findBreach(restore: OpenedRestore, ports: ClusterRunPorts)
 }
 
 /** RestoreRefusedError when a restore that is to go on must not. Nothing is changed. */
-export async function refuseBreached(restore: OpenedRestore, ports: ClusterRunPorts): Promise<void> {
+export async function refuseBreached(restore: LookedAtRestore, ports: ClusterRunPorts): Promise<void> {
   const reason = await findBreach(restore, ports);
   if (reason === undefined) return;
   const { operation, controlPlane } = restore.plan;
@@ -89,7 +94,7 @@ export async function refuseBreached(restore: OpenedRestore, ports: ClusterRunPo
 }
 
 /** What runs although it was stopped for the exchange of the data. */
-async function runningDatastore({ cluster, datastores }: OpenedRestore): Promise<string | undefined> {
+async function runningDatastore({ cluster, datastores }: LookedAtRestore): Promise<string | undefined> {
   for (const { installation } of datastores) {
     const { namespace, statefulSet } = installation;
     const pods = await podsOf(cluster.api, statefulSetOf(installation));
@@ -101,7 +106,7 @@ async function runningDatastore({ cluster, datastores }: OpenedRestore): Promise
 /** Which datastore that runs does not hold what the fence found. */
 async function changedDatastore(
   fenced: Fenced,
-  { cluster, datastores, platform, name }: OpenedRestore,
+  { cluster, datastores, platform, name }: LookedAtRestore,
   { signal }: ClusterRunPorts,
 ): Promise<string | undefined> {
   const isChanged = async ({ plan, installation }: PlannedDatastore): Promise<string | undefined> => {

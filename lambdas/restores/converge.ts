@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { GateError } from '../domain/errors.ts';
 import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
-import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
 import { stepName, waitingName } from './records.ts';
@@ -27,7 +26,8 @@ export interface Goal {
 
 /**
  * Works for a goal: `look` does what is still to be done and says what it waits for, or undefined when all is as it must
- * be; it is told for how many seconds the goal is worked for, and repeated, so it must bear that. GateError when the goal's time is over.
+ * be; it is told for how many seconds the goal is worked for, and repeated, so it must bear that. It changes nothing but by what
+ * {@link openRestore} gives. GateError when the goal's time is over.
  */
 export async function converge(
   item: LockedRestore,
@@ -35,7 +35,6 @@ export async function converge(
   ports: ClusterRunPorts,
   look: (workedSeconds: number) => Promise<string | undefined>,
 ): Promise<z.infer<typeof convergedSchema>> {
-  await keepLock(item, ports);
   const name = stepName(step, direction);
   const since = await noteWaiting(item.operation, name, ports);
   const patience = ports.now() + PATIENCE_MILLISECONDS;

@@ -5,6 +5,7 @@ import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { DatastoreError, GateError } from '../domain/errors.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { LIMIT_SECONDS } from './limits.ts';
@@ -29,7 +30,10 @@ export async function fenceControlPlane(
   await holdFence(item, restore, ports);
   const at = ports.clock().toISOString();
   // Only what is paused is noted: without the note a restore that goes on plans anew.
-  if (item.direction === 'forward') await recordFenceBegun(item.operation, { at, token: item.lock.token }, ports);
+  if (item.direction === 'forward') {
+    const mark = await readMark(item, ports);
+    await recordFenceBegun(item.operation, { at, token: item.lock.token, ...(mark && { nonce: mark.nonce }) }, ports);
+  }
   const goal = {
     step: 'fence-control-plane',
     direction: item.direction,

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
+import { removeMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { LIMIT_SECONDS } from './limits.ts';
@@ -40,7 +41,7 @@ export async function finishRestore(
   const cleared = await withVolumesToClear(restore, isKept);
   const clear = onVolumes(cleared, { action: 'clear', isCopied: !isKept }, ports);
   let isCleared = false;
-  return await converge(item, goal, ports, async (workedSeconds) => {
+  const converged = await converge(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
       const waitsFor = await clear();
       if (waitsFor !== undefined) return waitsFor;
@@ -54,6 +55,9 @@ export async function finishRestore(
     await recordCrashed(item.operation, crashed, ports);
     return undefined;
   });
+  // At last: until then nobody else may begin.
+  if (converged.done) await removeMark(item, ports);
+  return converged;
 }
 
 async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Promise<string[]>): Promise<string[]> {

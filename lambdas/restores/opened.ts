@@ -2,18 +2,20 @@ import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-
 import { GateError, NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { DatastorePlan, DirectedRestore, RestorePlan } from '../domain/restore.ts';
-import type { Cluster } from '../kube/cluster.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
+import { holdControlPlane, type HeldControlPlane } from './hold.ts';
 import { isAbandoned, readRestorePlan } from './records.ts';
 
 /** A restore as its steps work on it. */
-export interface OpenedRestore {
+export interface OpenedRestore extends LookedAtRestore, HeldControlPlane {}
+
+/** A restore that is only looked at. */
+export interface LookedAtRestore extends Pick<HeldControlPlane, 'cluster'> {
   readonly name: ControlPlaneName;
   readonly plan: RestorePlan;
   readonly platform: Platform;
-  readonly cluster: Cluster;
   /** Each datastore of the plan with how it is installed. */
   readonly datastores: readonly PlannedDatastore[];
 }
@@ -24,14 +26,12 @@ export interface PlannedDatastore {
 }
 
 /**
- * The plan of a restore, and the management cluster that it works on. Errors as of {@link readRestorePlan}; GateError once the
- * restore has ended: a late delivery or a redrive must not do anything any more.
+ * The plan of a restore, and its control plane under lock and mark, which are extended. Errors as of {@link readRestorePlan};
+ * LockedError when lock or mark are lost, GateError once the restore has ended: a late delivery or a redrive must not do anything.
  */
-export async function openRestore(
-  item: DirectedRestore,
-  { journal, connect }: ClusterRunPorts,
-): Promise<OpenedRestore> {
+export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts): Promise<OpenedRestore> {
   const { operation, direction } = item;
+  const { journal } = ports;
   if (await journal.has(operation, 'result')) {
     throw new GateError(`restore ${operation} has ended; nothing is done for it any more`, {
       remedy: `"lifeboat operation ${operation}" shows how it ended. To restore, begin a new one.`,
@@ -40,20 +40,24 @@ export async function openRestore(
   if (direction === 'forward' && (await isAbandoned(operation, { journal }))) {
     throw new GateError(`restore ${operation} was abandoned`, { remedy: 'To restore, begin a new one.' });
   }
-  return await openPlan(await readRestorePlan(item, { journal }), { connect });
+  const plan = await readRestorePlan(item, ports);
+  return { ...describePlan(plan), ...(await holdControlPlane(item, ports)) };
 }
 
-/** The same of a plan at hand, whether or not the restore has ended. */
+/** The same of a plan at hand, to look at only: whatever would change something is not held back by lock and mark. */
 export async function openPlan(
   plan: RestorePlan,
   { connect }: Pick<ClusterRunPorts, 'connect'>,
-): Promise<OpenedRestore> {
-  const name = parseControlPlaneName(plan.controlPlane);
+): Promise<LookedAtRestore> {
+  const cluster = await connect(parseControlPlaneName(plan.controlPlane).managementCluster);
+  return { ...describePlan(plan), cluster };
+}
+
+function describePlan(plan: RestorePlan): Omit<LookedAtRestore, 'cluster'> {
   return {
-    name,
+    name: parseControlPlaneName(plan.controlPlane),
     plan,
     platform: platforms[plan.platform],
-    cluster: await connect(name.managementCluster),
     datastores: plan.datastores.map((datastore) => ({
       plan: datastore,
       installation: installationOf(plan, datastore),

@@ -109,7 +109,7 @@ interface Feed {
   readonly into: (input: Writable, phase: string) => Promise<void>;
 }
 
-async function feedsOf({ name, plan, datastores }: OpenedRestore, ports: ClusterRunPorts): Promise<Feed[]> {
+async function feedsOf({ name, plan, datastores, checkHold }: OpenedRestore, ports: ClusterRunPorts): Promise<Feed[]> {
   const { manifest, address } = await ports.catalogue.find(plan.point, name);
   const sources = datastores.map((datastore) => {
     const entry = manifest.datastores.find((stored) => stored.name === datastore.plan.datastore);
@@ -120,6 +120,7 @@ async function feedsOf({ name, plan, datastores }: OpenedRestore, ports: Cluster
     return sources.map(({ datastore, object }) => feedWithFile(datastore, object, ports));
   }
   const { operation } = plan;
+  await checkHold();
   await noteStaged(
     operation,
     datastores.map(({ plan: { datastore } }) => stagedKey(operation, datastore)),
@@ -127,7 +128,7 @@ async function feedsOf({ name, plan, datastores }: OpenedRestore, ports: Cluster
   );
   const feeds: Feed[] = [];
   for (const { datastore, object } of sources) {
-    const key = await stageSnapshot(operation, datastore.plan.datastore, object, ports);
+    const key = await stageSnapshot(operation, datastore.plan.datastore, object, { ...ports, checkHold });
     feeds.push(feedWithUrl(datastore, key, ports));
   }
   return feeds;

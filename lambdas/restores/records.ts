@@ -40,6 +40,8 @@ const fenceBegunSchema = z.strictObject({
   at: z.iso.datetime(),
   /** Of the control plane's lock at that time: as long as it is the same, nobody else has had the lock. */
   token: z.int().positive(),
+  /** Of the mark in the management cluster, likewise; absent where the control plane's object was gone. */
+  nonce: z.uuid().optional(),
 });
 
 /** From when on somebody else may have written, and why that is thought. */

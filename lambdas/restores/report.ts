@@ -23,6 +23,7 @@ import {
   readWarnings,
   TIMED_STEPS,
   stepName,
+  waitingName,
 } from './records.ts';
 
 /** There and back; those that a restore has not taken are left out later. */
@@ -74,6 +75,8 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
         ? describeState(plan, safety?.id ?? undefined, new Set(steps.map(({ name }) => name)))
         : [],
   };
+  // One that was begun before and may not go on just now has not ended: it can be resumed later.
+  if (outcome === 'not-begun' && (await wasBegun(end, ports))) return result;
   return await ports.journal.record(operation, 'result', restoreResultSchema, result);
 }
 
@@ -83,6 +86,12 @@ function describeFull({ datastore, isLiveFull }: DatastorePlan): string[] {
         `datastore ${datastore} takes no writes, as before the restore: the NOSPACE alarm is raised. Compact and defragment it or raise its quota, then disarm the alarm`,
       ]
     : [];
+}
+
+/** Whether an earlier run has begun what this one was not let in to; when it fails to prepare it has tidied up. */
+async function wasBegun({ operation, failure }: RestoreEnd, { journal }: RunPorts): Promise<boolean> {
+  const step = failure?.step === 'Mark the control plane' ? 'prepare-data' : 'fence-control-plane';
+  return await journal.has(operation, waitingName(step));
 }
 
 function describeMade(object: string): string {

@@ -13,7 +13,6 @@ import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import type { Manifest } from '../domain/recovery-point.ts';
 import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../domain/restore.ts';
 import { verdictOf } from '../domain/verdict.ts';
-import { keepLock } from '../operations/lock.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
 import { holdFence } from './pause.ts';
@@ -31,7 +30,6 @@ export async function takeSafetyPoint(
 ): Promise<z.infer<typeof safetyPointSchema>> {
   return await ports.journal.once(item.operation, 'take-safety-point', safetyPointSchema, async () => {
     const startedAt = ports.clock().toISOString();
-    await keepLock(item, ports);
     const restore = await openRestore(item, ports);
     await holdFence(item, restore, ports);
     const done = (point: Pick<SafetyPoint, 'id' | 'reason' | 'verdict'>) => {

@@ -14,6 +14,8 @@ interface StagingPorts {
   readonly store: ObjectStore;
   readonly signal: AbortSignal;
   readonly report: ReportProgress;
+  /** Asked before the file appears: throws when it may not any more. */
+  readonly checkHold?: () => Promise<void>;
 }
 
 /**
@@ -24,7 +26,7 @@ export async function stageSnapshot(
   operation: string,
   datastore: string,
   object: PackedObject,
-  { store, signal, report }: StagingPorts,
+  { store, signal, report, checkHold }: StagingPorts,
 ): Promise<string> {
   const key = stagedKey(operation, datastore);
   if ((await store.head(key))?.sizeBytes === object.sizeBytes) return key;
@@ -36,6 +38,7 @@ export async function stageSnapshot(
         report({ kind: 'bytes', phase: `stage ${datastore}`, doneBytes, totalBytes });
       },
     });
+    await checkHold?.();
     await upload.complete();
   } catch (error) {
     await upload.abort();

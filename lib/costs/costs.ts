@@ -20,7 +20,7 @@ export const ASSUMPTIONS = {
   logBytesAControlPlane: 8 * 1024,
   reportsADay: 96,
   /** Of a stack with one policy. */
-  alarms: 61,
+  alarms: 63,
 } as const;
 
 const CLUSTER_GIGABYTES = 1769 / 1024;

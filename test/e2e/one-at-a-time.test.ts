@@ -188,6 +188,33 @@ describe('of two operations on one control plane', () => {
   );
 
   it(
+    'the one whose Lifeboat has another store is refused with the name of the first, which ends restored',
+    async () => {
+      const second = await directoryWorkspace(await sharedBed(), { purpose: 'restore' }, POLICIES);
+      try {
+        await second.json(['backup', CONTROL_PLANE]);
+        const restoring = workspace.run(RESTORE);
+        const { owner } = await untilLocked();
+        await waitFor('the mark', async () => (await restoreRemainders(hosted)).mark ?? undefined, {
+          timeoutSeconds: 120,
+        });
+        const refused = await second.run(RESTORE);
+        expect(refused.exitCode).toBe(1);
+        expect(`${refused.stdout}${refused.stderr}`).toContain(
+          `${CONTROL_PLANE} is marked by ${owner} of another store (${join(workspace.directory, 'recovery-points')}`,
+        );
+        expect(await restoring).toMatchObject({ exitCode: 0 });
+        await expectRestored();
+        const { operations } = (await second.json(['operations'])) as { operations: { outcome: string }[] };
+        expect(operations.map(({ outcome }) => outcome)).toEqual(['not-begun']);
+      } finally {
+        await second.remove();
+      }
+    },
+    TIMEOUT_MILLISECONDS,
+  );
+
+  it(
     'a dead one keeps its lock until that expires, and goes on when it is resumed',
     async () => {
       const killed = await killDuring(RESTORE, () => true);

@@ -8,23 +8,28 @@ export interface RestoreRemainders {
   readonly pods: readonly string[];
   /** Its directories on etcd's volumes. */
   readonly directories: readonly string[];
+  /** The mark of an operation on the HostedCluster. */
+  readonly mark: string | null;
   /** The HostedCluster's `spec.pausedUntil`. */
   readonly pausedUntil: string | null;
 }
 
-export const NO_REMAINDERS: RestoreRemainders = { pods: [], directories: [], pausedUntil: null };
+export const NO_REMAINDERS: RestoreRemainders = { pods: [], directories: [], mark: null, pausedUntil: null };
 
 export async function restoreRemainders(hosted: HostedCluster): Promise<RestoreRemainders> {
   const { cluster, namespace, name, controlPlaneNamespace } = hosted;
   const names = '--output=jsonpath={.items[*].metadata.name}';
   const pods = await cluster.kubectl(['get', 'pods', '--namespace', controlPlaneNamespace, names]);
-  const pausedUntil = await cluster.kubectl([
-    ...['get', 'hostedcluster', name, '--namespace', namespace],
-    '--output=jsonpath={.spec.pausedUntil}',
+  const read = (path: string) =>
+    cluster.kubectl(['get', 'hostedcluster', name, '--namespace', namespace, `--output=jsonpath={${path}}`]);
+  const [pausedUntil, mark] = await Promise.all([
+    read('.spec.pausedUntil'),
+    read('.metadata.annotations.lifeboat\\.io/operation'),
   ]);
   return {
     pods: pods.split(' ').filter(isOurs),
     directories: (await entriesOnVolumes(hosted)).filter(isOurs),
+    mark: mark === '' ? null : mark,
     pausedUntil: pausedUntil === '' ? null : pausedUntil,
   };
 }

@@ -26,6 +26,7 @@ export type Ending = RestoreResult['outcome'] | 'refused';
 const FORWARD = [
   'PlanRestore',
   'LockControlPlane',
+  'MarkControlPlane',
   'PrepareData',
   'FenceControlPlane',
   'TakeSafetyPoint',
@@ -61,6 +62,7 @@ export function expectedEnding({ step, direction, fault }: Combination): Ending 
     case 'PrepareData':
       return 'not-begun';
     case 'LockControlPlane':
+    case 'MarkControlPlane':
     case 'FinishRestore':
     case 'ReleaseControlPlane':
     case 'ReportRestore':

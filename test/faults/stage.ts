@@ -153,12 +153,13 @@ export class FaultStage {
   }
 
   async #remainders(): Promise<string[]> {
-    const { pods, directories, pausedUntil } = await restoreRemainders(this.#hosted);
+    const { pods, directories, mark, pausedUntil } = await restoreRemainders(this.#hosted);
     const store = new DirectoryStore(join(this.#workspace.directory, 'recovery-points'));
     const lock = await new Locks(store).read(controlPlaneLock(this.#controlPlane));
     return [
       ...(pods.length === 0 ? [] : [`pods are left: ${pods.join(', ')}`]),
       ...(directories.length === 0 ? [] : [`directories are left on volumes: ${directories.join(', ')}`]),
+      ...(mark === null ? [] : [`the mark is left: ${mark}`]),
       ...(pausedUntil === null ? [] : [`the pause is left: ${pausedUntil}`]),
       ...(lock === undefined ? [] : [`the lock is left: ${lock.owner}`]),
     ];

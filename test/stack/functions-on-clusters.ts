@@ -6,6 +6,7 @@ export const FUNCTIONS_ON_CLUSTERS: Readonly<Record<Purpose, readonly string[]>>
   restore: [
     'fence-control-plane',
     'finish-restore',
+    'mark-control-plane',
     'plan-restore',
     'prepare-data',
     'start-control-plane',

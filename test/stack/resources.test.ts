@@ -113,7 +113,7 @@ describe('what holds data', () => {
 
 describe('every function', () => {
   it('is one of lambdas/handlers, on Node 24 and arm64', () => {
-    expect(functions).toHaveLength(23);
+    expect(functions).toHaveLength(24);
     for (const { Properties } of functions) {
       expect(Properties).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Handler: 'index.handler' });
     }

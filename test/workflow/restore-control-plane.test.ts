@@ -58,6 +58,7 @@ async function run(
   const answers = {
     PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256, way }),
     LockControlPlane: () => ({ token: 1 }),
+    MarkControlPlane: () => null,
     TakeSafetyPoint: () => ({ id: POINT, reason: null, verdict: 'verified', ...TIMES }),
     ReleaseControlPlane: () => null,
     ReportRestore: (end: RestoreEnd) => {
@@ -121,6 +122,7 @@ type Subject = (typeof SUBJECTS)[number];
 
 /** How the restore ends when a step has failed for good; those not named fail the machine before anything is recorded. */
 const OUTCOMES: Readonly<Record<string, RestoreResult['outcome']>> = {
+  'Mark the control plane': 'not-begun',
   'Prepare the data': 'not-begun',
   'Fence the control plane': 'rolled-back',
   'Take the safety recovery point': 'rolled-back',
@@ -195,6 +197,7 @@ let unsettledBack: RestoreRun;
 let unsettledClearing: RestoreRun;
 let locked: RestoreRun;
 const abandoned = new Map<Way, RestoreRun>();
+let marked: RestoreRun;
 const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
 const defective = new Map<string, RestoreRun>();
@@ -208,6 +211,7 @@ beforeAll(async () => {
   unsettledClearing = await run({ 'PrepareData forward': [new TypeError('a defect')] }, {}, true);
   for (const way of WAYS) if (way !== 'forward') abandoned.set(way, await run({}, {}, false, way));
   locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
+  marked = await run({ MarkControlPlane: [new LockedError('marked by restore-1 of another store')] });
   for (const subject of SUBJECTS) {
     const { name, step, before, state } = subject;
     for (const { error, attempts } of retriesOf(state)) {
@@ -232,12 +236,13 @@ function found<Key extends string, T>(runs: ReadonlyMap<Key, T>, key: Key): T {
 }
 
 describe('the machine restore-control-plane', () => {
-  it('plans, locks, prepares, fences, keeps what was there, swaps, starts, finishes and releases', () => {
+  it('plans, locks, marks, prepares, fences, keeps what was there, swaps, starts, finishes and releases', () => {
     expect(undisturbed.error).toBeUndefined();
     expect(undisturbed.result).toMatchObject({ outcome: 'restored', failure: null, point: POINT });
     expect(undisturbed.calls.map(({ functionName }) => functionName)).toEqual([
       'PlanRestore',
       'LockControlPlane',
+      'MarkControlPlane',
       'PrepareData',
       'FenceControlPlane',
       'TakeSafetyPoint',
@@ -286,6 +291,7 @@ describe('the machine restore-control-plane', () => {
       expect(ended.calls.map(({ functionName }) => functionName)).toEqual([
         'PlanRestore',
         'LockControlPlane',
+        'MarkControlPlane',
         ...steps,
         'ReleaseControlPlane',
         'ReportRestore',
@@ -296,6 +302,20 @@ describe('the machine restore-control-plane', () => {
   it('is refused while another operation works on the control plane, by the name of its owner', () => {
     expect(locked.error).toMatchObject({ name: 'LockedError', message: 'locked by nightly-1' });
     expect(locked.calls.map(({ functionName }) => functionName)).toEqual(['PlanRestore', 'LockControlPlane']);
+  });
+});
+
+describe('a control plane that another Lifeboat has marked', () => {
+  it('is not touched at all, and its lock is given back', () => {
+    expect(marked.error).toMatchObject({ name: 'LockedError', message: 'marked by restore-1 of another store' });
+    expect(marked.result).toMatchObject({ outcome: 'not-begun', failure: { step: 'Mark the control plane' } });
+    expect(marked.calls.map(({ functionName }) => functionName)).toEqual([
+      'PlanRestore',
+      'LockControlPlane',
+      'MarkControlPlane',
+      'ReleaseControlPlane',
+      'ReportRestore',
+    ]);
   });
 });
 

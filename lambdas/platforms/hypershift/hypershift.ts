@@ -10,6 +10,7 @@ import {
   stateOf,
 } from './hosted-cluster.ts';
 import { captureIdentity, encryptionKeysOf, findIdentity } from './identity.ts';
+import { readMark, writeMark } from './mark.ts';
 import { markRestored, pauseHostedCluster, readPause } from './pause.ts';
 import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
 import { describeRestoreTarget } from './restore-target.ts';
@@ -60,5 +61,7 @@ export const hypershift: Platform = {
   hostedApi: describeHostedApi,
   setPause: pauseHostedCluster,
   readPause,
+  readMark,
+  writeMark,
   markRestored,
 };

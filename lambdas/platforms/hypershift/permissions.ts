@@ -18,7 +18,7 @@ export const BACKUP_PERMISSIONS: readonly PolicyRule[] = [
 /** What a restore in place needs by itself, its safety snapshot included. */
 export const RESTORE_PERMISSIONS: readonly PolicyRule[] = [
   ...BACKUP_PERMISSIONS,
-  // Pausing and un-pausing, and the mark of a restored one.
+  // Pausing and un-pausing, the mark of the operation, and that of a restored one.
   { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedclusters'], verbs: ['patch'] },
   // Whether the pause has reached the control-plane-operator.
   { apiGroups: [HYPERSHIFT_GROUP], resources: ['hostedcontrolplanes'], verbs: ['get'] },

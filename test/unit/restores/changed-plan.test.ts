@@ -11,6 +11,7 @@ import { PlanChangedError, UnsupportedError } from '../../../lambdas/domain/erro
 import { restorePlanSchema } from '../../../lambdas/domain/restore.ts';
 import { openRestore } from '../../../lambdas/restores/opened.ts';
 import { planRestore } from '../../../lambdas/restores/plan.ts';
+import { readRestorePlan } from '../../../lambdas/restores/records.ts';
 import { reportRestore } from '../../../lambdas/restores/report.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
@@ -54,8 +55,7 @@ describe('the plan of a restore', () => {
         .update(await readFile(planFile()))
         .digest('hex'),
     );
-    const opened = await openRestore({ ...RESTORE, planSha256, ...FORWARD }, ports);
-    expect(opened.plan).toEqual(plannedRestore());
+    expect(await readRestorePlan({ ...RESTORE, planSha256 }, ports)).toEqual(plannedRestore());
   });
 
   it('is followed by no step and told in no report when it was changed meanwhile', async () => {

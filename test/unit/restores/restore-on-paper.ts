@@ -21,7 +21,7 @@ const LEASE_MILLISECONDS = 20 * 60_000;
 export interface PaperCluster {
   pausedUntil: string | null;
   /** The mark of a restore on the HostedCluster, by the name of its annotation. */
-  annotations: Record<string, string>;
+  annotations: Record<string, string | null>;
   /** Replicas by name; a workload has as many pods. */
   readonly replicas: Record<string, number>;
   /** What was changed, a line each. */
@@ -115,15 +115,31 @@ function planAt(plannedAt: string): RestorePlan {
   return { ...plan, plannedAt, target: { ...plan.target, datastores: [installedEtcd(1)], writers } };
 }
 
+interface PaperPatch {
+  readonly spec?: { readonly pausedUntil: string | null };
+  /** With a resourceVersion it is that of a mark. */
+  readonly metadata?: {
+    readonly resourceVersion?: string;
+    readonly annotations?: Readonly<Record<string, string | null>>;
+  };
+}
+
 function paperApi(cluster: PaperCluster) {
-  return {
+  const api = {
+    /** What guards the writes of the real one is shown elsewhere. */
+    guardedBy: (): unknown => api,
     get: ({ kind, name }: { kind: string; name: string }) => Promise.resolve(objectOf(cluster, kind, name)),
     list: (_api: string, _kind: string, { labelSelector = '' }: { labelSelector?: string }) => {
       const app = labelSelector.replace('app=', '');
       const pod = { metadata: { name: `${app}-0`, uid: 'uid' }, status: { phase: 'Running' } };
       return Promise.resolve((cluster.replicas[app] ?? 0) > 0 ? [pod] : []);
     },
-    merge: ({ name }: { name: string }, patch: { spec?: { pausedUntil: string | null } }) => {
+    merge: ({ name }: { name: string }, patch: PaperPatch) => {
+      const { resourceVersion, annotations = {} } = patch.metadata ?? {};
+      if (resourceVersion !== undefined) {
+        for (const [key, text] of Object.entries(annotations)) cluster.annotations[key] = text;
+        return Promise.resolve();
+      }
       cluster.changes.push(`merge ${name} ${JSON.stringify(patch)}`);
       if (patch.spec !== undefined) cluster.pausedUntil = patch.spec.pausedUntil;
       return Promise.resolve();
@@ -142,6 +158,7 @@ function paperApi(cluster: PaperCluster) {
       return Promise.resolve();
     },
   };
+  return api;
 }
 
 function objectOf({ pausedUntil, annotations, replicas }: PaperCluster, kind: string, name: string): unknown {

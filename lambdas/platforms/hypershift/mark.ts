@@ -1,0 +1,27 @@
+import type { ControlPlaneName } from '../../domain/control-plane.ts';
+import { ConflictError, NotFoundError } from '../../domain/errors.ts';
+import type { KubeApi } from '../../kube/kube-api.ts';
+import type { SeenMark } from '../platform.ts';
+import { referenceTo } from './hosted-cluster.ts';
+
+const OPERATION_ANNOTATION = 'lifeboat.io/operation';
+
+/** The mark as an annotation of the HostedCluster: whoever looks at that sees it. */
+export async function readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined> {
+  const object = await api.get(referenceTo(name));
+  if (object === undefined) return undefined;
+  const { annotations = {}, resourceVersion = '' } = object.metadata;
+  return { text: annotations[OPERATION_ANNOTATION] ?? null, version: resourceVersion };
+}
+
+/** Writes it only onto the HostedCluster as it was read. */
+export async function writeMark(api: KubeApi, name: ControlPlaneName, { text, version }: SeenMark): Promise<boolean> {
+  const metadata = { resourceVersion: version, annotations: { [OPERATION_ANNOTATION]: text } };
+  try {
+    await api.merge(referenceTo(name), { metadata });
+    return true;
+  } catch (error) {
+    if (error instanceof ConflictError || error instanceof NotFoundError) return false;
+    throw error;
+  }
+}
