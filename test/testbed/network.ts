@@ -90,7 +90,7 @@ echo 1 > /proc/sys/net/ipv4/ip_forward
 export async function releaseNetwork(network: ClusterNetwork): Promise<void> {
   const { exitCode, stderr } = await runCommand('ip', ['link', 'delete', network.hostLink]);
   // The link is gone by itself once the namespace of its other end is.
-  if (exitCode !== 0 && !stderr.includes('Cannot find device')) {
+  if (exitCode !== 0 && !/Cannot find device|No such device/.test(stderr)) {
     throw new TestbedError(`Cannot remove the link ${network.hostLink}: ${stderr.trim()}`);
   }
 }
