@@ -2,9 +2,26 @@ import * as z from 'zod';
 import type { RecordPorts } from './records.ts';
 
 const DOCUMENT = 'fed-pods';
+const BEGUN = 'begun-pods';
+const begunSchema = z.array(z.string());
 
 /** Uids of the pods that have taken the whole snapshot, by their names; one that was made again has another uid. */
 const fedSchema = z.record(z.string(), z.string());
+
+/**
+ * Names of the preparation's pods that have run: on the volumes of all others there is nothing of the operation, so that no pod, whose
+ * image may not be there either, has to clear them.
+ */
+export async function readBegunPods(operation: string, { journal }: RecordPorts): Promise<readonly string[]> {
+  return (await journal.read(operation, BEGUN, begunSchema)) ?? [];
+}
+
+/** Notes that a pod of the preparation runs; before it is given anything. */
+export async function noteBegunPod(operation: string, pod: string, { journal }: RecordPorts): Promise<void> {
+  await journal.revise(operation, BEGUN, begunSchema, (present = []) =>
+    present.includes(pod) ? present : [...present, pod],
+  );
+}
 
 /** Which pods of a preparation have been fed, also by earlier calls: what is fed is at work for a while and not to be fed again. */
 export interface FedPods {

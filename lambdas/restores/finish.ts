@@ -3,12 +3,14 @@ import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/re
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import { removeMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
 import { converge } from './converge.ts';
+import { readBegunPods } from './fed-pods.ts';
 import { LIMIT_SECONDS } from './limits.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
-import { isAbandoned, isServed, readPauseSet, recordCrashed } from './records.ts';
+import { isAbandoned, isServed, isSwapBegun, readPauseSet, recordCrashed } from './records.ts';
 import { removeStaged } from './staging.ts';
 import { crashedPods, restartCrashed } from './workloads.ts';
 
@@ -38,7 +40,7 @@ export async function finishRestore(
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
   await removeStaged(item.operation, ports);
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
-  const cleared = await withVolumesToClear(restore, isKept);
+  const cleared = await withVolumesToClear(restore, isKept, await isUntouched(item, ports));
   const clear = onVolumes(cleared, { action: 'clear', isCopied: !isKept }, ports);
   let isCleared = false;
   const converged = await converge(item, goal, ports, async (workedSeconds) => {
@@ -71,10 +73,26 @@ async function isPauseOurs({ plan, platform, cluster, name }: OpenedRestore, por
   return present !== null && present === (await readPauseSet(plan.operation, ports));
 }
 
+/** Tells the members on whose volumes nothing of the operation is: their preparation has never run. */
+async function isUntouched(
+  { operation, direction }: DirectedRestore,
+  ports: ClusterRunPorts,
+): Promise<(member: EtcdMemberVolume) => boolean> {
+  if (direction === 'forward' || (await isSwapBegun(operation, ports))) return () => false;
+  const begun = await readBegunPods(operation, ports);
+  return ({ pod }) => !begun.includes(helperPodName(operation, 'prepare', pod));
+}
+
 /** The same with the members on whose volumes nothing has to stay. */
-async function withVolumesToClear(restore: OpenedRestore, isKept: boolean): Promise<OpenedRestore> {
+async function withVolumesToClear(
+  restore: OpenedRestore,
+  isKept: boolean,
+  isUntouchedMember: (member: EtcdMemberVolume) => boolean,
+): Promise<OpenedRestore> {
   const { api } = restore.cluster;
-  const isToBeCleared = async ({ lostClaim, claim }: EtcdMemberVolume, namespace: string) => {
+  const isToBeCleared = async (member: EtcdMemberVolume, namespace: string) => {
+    const { lostClaim, claim } = member;
+    if (isUntouchedMember(member)) return false;
     if (lostClaim === null) return !isKept;
     // A restore that ended early may not have made it.
     return (await api.get({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: claim })) !== undefined;

@@ -11,7 +11,7 @@ import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
 import { LIMIT_SECONDS } from './limits.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
-import { fedPods, type FedPods } from './fed-pods.ts';
+import { fedPods, noteBegunPod, type FedPods } from './fed-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { rebuildLost } from './rebuild.ts';
 import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
@@ -42,6 +42,7 @@ export async function prepareData(
   };
   const fed = await fedPods(item.operation, ports);
   const followed = followedPods();
+  const begun = new Set<string>();
   let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
     if (feeds === undefined) {
@@ -51,7 +52,7 @@ export async function prepareData(
     const waits = await Promise.all(
       feeds.flatMap((feed) =>
         feed.datastore.installation.members.map((member) =>
-          prepareMember(restore, member, feed, { fed, followed }, ports),
+          prepareMember(restore, member, feed, { fed, followed, begun }, ports),
         ),
       ),
     );
@@ -62,11 +63,19 @@ export async function prepareData(
   });
 }
 
+/** What is known of the pods of a preparation. */
+interface PreparedPods {
+  readonly fed: FedPods;
+  readonly followed: FollowedPods;
+  /** Names of those that were seen to run in this call. */
+  readonly begun: Set<string>;
+}
+
 async function prepareMember(
   { cluster, plan: { operation } }: OpenedRestore,
   member: EtcdMemberVolume,
   feed: Feed,
-  { fed, followed }: { readonly fed: FedPods; readonly followed: FollowedPods },
+  { fed, followed, begun }: PreparedPods,
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const { plan, installation } = feed.datastore;
@@ -84,6 +93,8 @@ async function prepareMember(
   });
   return await followPod(cluster.api, pod, ports, followed, async (container, uid) => {
     const { namespace = '', name } = pod.metadata;
+    if (!begun.has(name)) await noteBegunPod(operation, name, ports);
+    begun.add(name);
     if (container !== FETCH_CONTAINER || fed.has(name, uid)) return;
     // A function has its time for one; the others have theirs in the next look or call.
     if (ports.secondsACall !== undefined && !fed.takeTurn()) return;

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { planRestoreStep } from '../../../lambdas/handlers/plan-restore.ts';
 import { prepareDataStep } from '../../../lambdas/handlers/prepare-data.ts';
 import { finishRestoreStep } from '../../../lambdas/handlers/finish-restore.ts';
+import { noteBegunPod } from '../../../lambdas/restores/fed-pods.ts';
 import { whyKept } from '../../../lambdas/restores/kept.ts';
 import { readBreach, recordPauseSet } from '../../../lambdas/restores/records.ts';
 import { reportRestore } from '../../../lambdas/restores/report.ts';
@@ -93,6 +94,26 @@ describe('a restore that is abandoned', () => {
       reason: 'the pause of the reconcilers is gone',
     });
     expect(await abandon()).toMatchObject({ way: 'leave' });
+  });
+
+  it('makes no pods to clear volumes on which none of its pods has run, e.g. because their image could not be pulled', async () => {
+    await killedAfter([], null);
+    await abandon();
+    expect(await finishRestoreStep.run(await restore.item('back'), restore.ports)).toEqual({ done: true });
+    expect(restore.cluster.changes).toEqual([]);
+  });
+
+  it('clears the volumes on which its pods have run', async () => {
+    await killedAfter([], null);
+    await noteBegunPod(OPERATION, `lifeboat-${OPERATION}-prepare-etcd-0`, restore.ports);
+    await abandon();
+    const ended = new AbortController();
+    restore.cluster.onChange = () => {
+      ended.abort(new Error('seen'));
+    };
+    const cleared = finishRestoreStep.run(await restore.item('back'), { ...restore.ports, signal: ended.signal });
+    await expect(cleared).rejects.toThrow();
+    expect(restore.cluster.changes).toEqual([`create lifeboat-${OPERATION}-clear-etcd-0`]);
   });
 
   it('does nothing forward any more, whoever delivers a step late', async () => {

@@ -26,6 +26,8 @@ export interface PaperCluster {
   readonly replicas: Record<string, number>;
   /** What was changed, a line each. */
   readonly changes: string[];
+  /** Called after a pod was made. */
+  onChange?: () => void;
 }
 
 /** A restore whose journal is written by a test, and its control plane. */
@@ -155,6 +157,7 @@ function paperApi(cluster: PaperCluster) {
     },
     create: ({ metadata }: { metadata: { name: string } }) => {
       cluster.changes.push(`create ${metadata.name}`);
+      cluster.onChange?.();
       return Promise.resolve();
     },
   };
