@@ -62,6 +62,10 @@ describe('the twin of the HyperShift operator', () => {
   it(
     'puts replicas and pod templates back',
     async () => {
+      // It comes after the API server, whose readiness is all that was waited for.
+      await eventually('the Deployment of the scheduler', async () =>
+        (await inControlPlane(highlyAvailable, 'get', 'deployments', '--output=name')).includes('kube-scheduler'),
+      );
       await inControlPlane(highlyAvailable, 'scale', 'deployment/kube-scheduler', '--replicas=0');
       await inControlPlane(highlyAvailable, 'set', 'env', 'deployment/kube-scheduler', 'ADDED=yes');
       await eventually('the Deployment to be put back', async () => {
