@@ -8,6 +8,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
   isFenceBegun,
+  isFinishBegun,
   isServed,
   isSwapBegun,
   readBreach,
@@ -39,6 +40,7 @@ export async function lapseOf(
 ): Promise<string | undefined> {
   const known = await readBreach(operation, ports);
   if (known !== undefined) return known.reason;
+  if (await isFinishBegun(operation, ports)) return undefined;
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return (await readFenced(operation, ports)) === undefined ? undefined : UNKNOWN;
   if (begun.token !== token) return 'another operation had the lock of the control plane since';
@@ -60,8 +62,10 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return UNKNOWN;
-  if (lock === undefined) return 'the lock of the control plane was given back';
+  const isFinishing = await isFinishBegun(operation, ports);
+  if (lock === undefined) return isFinishing ? undefined : 'the lock of the control plane was given back';
   if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
+  if (isFinishing) return undefined;
   const lapse = await lapseOf(lock.token, restore, ports);
   if (lapse !== undefined || (await isServed(operation, ports))) return lapse;
   if ((await readMark(restore.plan, ports))?.nonce !== begun.nonce) {

@@ -10,7 +10,7 @@ import { LIMIT_SECONDS } from './limits.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
-import { isAbandoned, isServed, isSwapBegun, readPauseSet, recordCrashed } from './records.ts';
+import { isAbandoned, isServed, isSwapBegun, readPauseSet, recordCrashed, stepName } from './records.ts';
 import { removeStaged } from './staging.ts';
 import { crashedPods, restartCrashed } from './workloads.ts';
 
@@ -26,6 +26,11 @@ export async function finishRestore(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
+  const step = stepName('finish-restore', item.direction);
+  if (await ports.journal.has(item.operation, `steps/${step}`)) {
+    await removeMark(item, ports);
+    return { done: true };
+  }
   const restore = await openRestore(item, ports);
   const { platform, cluster, name, plan } = restore;
   const isRestored = item.direction === 'forward' || (await isServed(item.operation, ports));

@@ -155,6 +155,12 @@ export async function isSwapBegun(operation: string, { journal }: RecordPorts): 
   return await journal.has(operation, waitingName('swap-data'));
 }
 
+/** Whether the restore was left to its platform already, in either direction: its pause may be gone, and no data move any more. */
+export async function isFinishBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  const begun = ['finish-restore', 'finish-restore-back'].map((name) => journal.has(operation, waitingName(name)));
+  return (await Promise.all(begun)).includes(true);
+}
+
 /** Whether the data of before were put back. */
 export async function isPutBack(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);

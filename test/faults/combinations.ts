@@ -10,6 +10,8 @@ export const FAULTS = [
   'duplicate delivery',
   'killed before',
   'killed after',
+  'killed after, abandoned',
+  'killed after, a day later',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -40,11 +42,23 @@ const FORWARD = [
 ];
 const BACK = ['FenceControlPlane', 'StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'];
 
-/** Every fault at every step. */
-export const COMBINATIONS: readonly Combination[] = [
-  ...FORWARD.flatMap((step) => FAULTS.map((fault) => ({ step, direction: 'forward' as const, fault }))),
-  ...BACK.flatMap((step) => FAULTS.map((fault) => ({ step, direction: 'back' as const, fault }))),
+/** After which a restore is abandoned at once, or goes on when its pause is long over and the platform runs again. */
+const LATE: readonly Fault[] = ['killed after, abandoned', 'killed after, a day later'];
+const LEFT = [
+  'PrepareData',
+  'FenceControlPlane',
+  'TakeSafetyPoint',
+  'StopDatastore',
+  'SwapData',
+  'StartDatastore',
+  'StartControlPlane',
 ];
+
+/** Every fault at every step where it says something. */
+export const COMBINATIONS: readonly Combination[] = FAULTS.flatMap((fault) => [
+  ...(LATE.includes(fault) ? LEFT : FORWARD).map((step) => ({ step, direction: 'forward' as const, fault })),
+  ...(LATE.includes(fault) ? [] : BACK).map((step) => ({ step, direction: 'back' as const, fault })),
+]);
 
 /** Faults after which the machine does not ask the step again, unless it asks whatever the error was. */
 const FINAL: readonly Fault[] = ['final error before', 'final error after', 'timeout'];
@@ -55,6 +69,9 @@ export function expectedEnding({ step, direction, fault }: Combination): Ending 
   if (direction === 'back') {
     return step === 'FenceControlPlane' && fault === 'killed before' ? 'restored' : 'rolled-back';
   }
+  if (fault === 'killed after, abandoned') return 'abandoned';
+  // Nothing was touched yet, so it goes on; behind the fence it is refused and then abandoned.
+  if (fault === 'killed after, a day later') return step === 'PrepareData' ? 'restored' : 'abandoned';
   if (!FINAL.includes(fault)) return 'restored';
   switch (step) {
     case 'PlanRestore':
@@ -70,6 +87,20 @@ export function expectedEnding({ step, direction, fault }: Combination): Ending 
     default:
       return 'rolled-back';
   }
+}
+
+/** Whether the control plane has the data of the recovery point at the end. */
+export function endsRestored({ step, fault }: Combination, ending: Ending): boolean {
+  if (ending !== 'abandoned') return ending === 'restored';
+  // Served already, or the platform has started what the exchange had put in place.
+  const served = ['StartControlPlane'];
+  const exchanged = ['SwapData', 'StartDatastore', ...served];
+  return (fault === 'killed after, a day later' ? exchanged : served).includes(step);
+}
+
+/** Whether somebody has written to the control plane between the kill and the end. */
+export function isWrittenMeanwhile({ step, fault }: Combination): boolean {
+  return fault === 'killed after, a day later' && step !== 'PrepareData';
 }
 
 export function describeCombination({ step, direction, fault }: Combination): string {

@@ -1,6 +1,6 @@
 /**
  * Runs or resumes a restore by the machine's file as the command line does, with a fault at one delivery of one step:
- * `node restore-process.ts <control plane> <operation> <point> <fault as JSON>`. Prints the ending as one JSON document.
+ * `node restore-process.ts <control plane> <operation> <point> <fault as JSON>`, or with `abandon` in place of the point, closes it. Prints the ending as one JSON document.
  */
 import { RESTORE_STEPS } from '../../bin/local/restore-machine.ts';
 import { loadConfiguration } from '../../bin/local/configuration-file.ts';
@@ -31,7 +31,7 @@ try {
   if ((await readResult()) === undefined) {
     await runMachine<Ports>(
       loadMachine('restore-control-plane'),
-      { operation, controlPlane, point },
+      point === 'abandon' ? { abandon: operation } : { operation, controlPlane, point },
       faulty(RESTORE_STEPS),
       (_, signal) => ({ ...ports, signal }),
       { pauseMilliseconds: PAUSE_MILLISECONDS },
@@ -103,6 +103,8 @@ async function deliver(run: (cut?: AbortSignal) => Promise<unknown>): Promise<un
       process.kill(process.pid, 'SIGKILL');
       return await run();
     case 'killed after':
+    case 'killed after, abandoned':
+    case 'killed after, a day later':
       await untilDone(run);
       process.kill(process.pid, 'SIGKILL');
       return undefined;

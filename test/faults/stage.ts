@@ -11,7 +11,7 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { expectedEnding, type Combination, type Ending } from './combinations.ts';
+import { endsRestored, expectedEnding, isWrittenMeanwhile, type Combination, type Ending } from './combinations.ts';
 import { join } from 'node:path';
 
 const NAMESPACE = 'faults';
@@ -19,6 +19,8 @@ const NAMESPACE = 'faults';
 const LOST = 'lost';
 /** Created before each restore. */
 const LATER = 'later';
+/** Created after a restore was killed and the platform has gone on. */
+const MEANWHILE = 'meanwhile';
 
 const outputSchema = z.object({
   occurred: z.boolean(),
@@ -81,12 +83,16 @@ export class FaultStage {
     await this.#hosted.waitUntilReady();
     const names = await this.#namespaces();
     const isRestored = names.includes(LOST) && !names.includes(LATER);
-    if (isRestored !== (ending === 'restored')) problems.push(`namespaces afterwards: ${names.join(', ')}`);
-    if (!isRestored && (await this.#content()) !== before) problems.push('the content is not what it was');
-    problems.push(...(await this.#remainders()));
+    const isWritten = isWrittenMeanwhile(combination);
+    if (isRestored !== endsRestored(combination, ending)) problems.push(`namespaces afterwards: ${names.join(', ')}`);
+    if (isWritten && !names.includes(MEANWHILE)) problems.push('what was written meanwhile is lost');
+    if (!isRestored && !isWritten && (await this.#content()) !== before) {
+      problems.push('the content is not what it was');
+    }
+    problems.push(...(await this.#remainders(isWritten)));
     if (ending !== expectedEnding(combination)) problems.push(`it ended ${ending} (${error ?? 'no error'})`);
     if (!occurred) problems.push('the fault did not occur');
-    if (problems.length > 0) await this.#renew();
+    if (problems.length > 0 || isWritten) await this.#renew();
     return { combination, ending, problem: problems.length === 0 ? null : problems.join('; ') };
   }
 
@@ -112,14 +118,33 @@ export class FaultStage {
   async #restore(operation: string, combination: Combination): Promise<z.infer<typeof outputSchema>> {
     const first = await this.#process(operation, combination);
     if (first !== undefined) return first;
+    if (isWrittenMeanwhile(combination)) await this.#letADayPass();
+    if (combination.fault === 'killed after, abandoned') return await this.#abandon(operation);
     const resumed = await this.#process(operation, null);
     if (resumed === undefined) throw new Error(`${operation} was killed twice`);
-    return resumed;
+    if (!isWrittenMeanwhile(combination)) return resumed;
+    if (resumed.error?.startsWith('RestoreRefusedError: ') !== true) return resumed;
+    return await this.#abandon(operation);
+  }
+
+  /** The pause is over, the platform has brought up what it found, and somebody goes on working. */
+  async #letADayPass(): Promise<void> {
+    const { cluster, namespace, name } = this.#hosted;
+    const lifted = '--patch={"spec":{"pausedUntil":null}}';
+    await cluster.kubectl(['patch', 'hostedcluster', name, '--namespace', namespace, '--type=merge', lifted]);
+    await this.#hosted.waitUntilReady();
+    await this.#hosted.kubectl(['create', 'namespace', MEANWHILE]);
+  }
+
+  async #abandon(operation: string): Promise<z.infer<typeof outputSchema>> {
+    const abandoned = await this.#process(operation, null, 'abandon');
+    if (abandoned === undefined) throw new Error(`${operation} was killed while it was abandoned`);
+    return abandoned;
   }
 
   /** undefined when the process was killed. */
-  async #process(operation: string, combination: Combination | null) {
-    const args = [this.#controlPlane, operation, this.#point, JSON.stringify(combination)];
+  async #process(operation: string, combination: Combination | null, point = this.#point) {
+    const args = [this.#controlPlane, operation, point, JSON.stringify(combination)];
     const child = this.#workspace.startProgram('test/faults/restore-process.ts', args, 'pipe');
     const text = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
@@ -152,13 +177,14 @@ export class FaultStage {
       .join('\n');
   }
 
-  async #remainders(): Promise<string[]> {
+  /** What was put aside is kept where somebody may have written. */
+  async #remainders(isKept: boolean): Promise<string[]> {
     const { pods, directories, mark, pausedUntil } = await restoreRemainders(this.#hosted);
     const store = new DirectoryStore(join(this.#workspace.directory, 'recovery-points'));
     const lock = await new Locks(store).read(controlPlaneLock(this.#controlPlane));
     return [
       ...(pods.length === 0 ? [] : [`pods are left: ${pods.join(', ')}`]),
-      ...(directories.length === 0 ? [] : [`directories are left on volumes: ${directories.join(', ')}`]),
+      ...(directories.length === 0 || isKept ? [] : [`directories are left on volumes: ${directories.join(', ')}`]),
       ...(mark === null ? [] : [`the mark is left: ${mark}`]),
       ...(pausedUntil === null ? [] : [`the pause is left: ${pausedUntil}`]),
       ...(lock === undefined ? [] : [`the lock is left: ${lock.owner}`]),

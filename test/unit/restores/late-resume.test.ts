@@ -103,6 +103,15 @@ describe('a restore that was killed behind its fence', () => {
     await expect(goOn()).rejects.toThrow(/operation restore-2 had the lock of the control plane since/);
   });
 
+  it.each([
+    ['served', ['swap-data-waiting', 'start-control-plane', 'finish-restore-waiting']],
+    ['taken back', ['swap-data-waiting', 'swap-data-back', 'finish-restore-back-waiting']],
+  ])('goes on when it was %s and only its end is missing, although its pause is gone', async (_, steps) => {
+    await killed(0.1, ...steps);
+    Object.assign(restore.cluster.replicas, { 'kube-apiserver': 1, etcd: 1 });
+    expect(await goOn()).toMatchObject({ way: 'forward' });
+  });
+
   it('asks etcd for revision and hash where it still runs', async () => {
     const at = new Date();
     restore = await restoreOnPaper(at);
