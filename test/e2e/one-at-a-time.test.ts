@@ -239,11 +239,14 @@ describe('of two operations on one control plane', () => {
       // What another operation refuses may still be resumed.
       expect((await outcomesOf()).get(owner)).toBeNull();
 
-      const fenced = join(workspace.directory, 'recovery-points/restores', owner, 'fenced.json');
-      expect(await killDuring(resume, () => existsSync(fenced))).toMatchObject({ owner });
-      expectRefused(await workspace.run(['backup', CONTROL_PLANE]), owner);
-      expect(await workspace.run(resume)).toMatchObject({ exitCode: 0 });
-      expect((await outcomesOf()).get(owner)).toBe('restored');
+      // One that had touched nothing is planned anew, under a name of its own; the former one is closed.
+      const isFenced = ({ owner: name }: Lock) =>
+        existsSync(join(workspace.directory, 'recovery-points/restores', name, 'fenced.json'));
+      const { owner: anew } = await killDuring(resume, isFenced);
+      expect((await outcomesOf()).get(owner)).toBe('abandoned');
+      expectRefused(await workspace.run(['backup', CONTROL_PLANE]), anew);
+      expect(await workspace.run(['restore', CONTROL_PLANE, '--resume', anew, '--yes'])).toMatchObject({ exitCode: 0 });
+      expect((await outcomesOf()).get(anew)).toBe('restored');
       await expectRestored();
     },
     TIMEOUT_MILLISECONDS,

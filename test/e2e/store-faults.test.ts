@@ -12,6 +12,7 @@ import { withTmpfs } from './tmpfs.ts';
 const REQUESTS = [
   'ListObjectsV2',
   'PutObject identity.json.zst',
+  'GetObject identity.json.zst',
   'CreateMultipartUpload',
   'UploadPart',
   'CompleteMultipartUpload',
