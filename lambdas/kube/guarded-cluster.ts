@@ -12,14 +12,9 @@ export function guardCluster(cluster: Cluster, mayChange: () => Promise<void>): 
       return cluster.credentialsEndAt;
     },
     async openTunnel(target, options) {
-      // Side by side: where a datastore is only read nobody waits for it.
-      const [tunnel, right] = await Promise.allSettled([cluster.openTunnel(target, options), mayChange()]);
-      if (right.status === 'rejected') {
-        if (tunnel.status === 'fulfilled') tunnel.value.destroy();
-        throw right.reason;
-      }
-      if (tunnel.status === 'rejected') throw tunnel.reason;
-      return tunnel.value;
+      // Before, not beside: a tunnel that nobody listens to yet must not be waited over, its error would end the process.
+      await mayChange();
+      return await cluster.openTunnel(target, options);
     },
     async attach(target, options) {
       await mayChange();

@@ -142,7 +142,7 @@ describe('lifeboat stage', () => {
 
   it('refuses a HostedCluster that is there already, and says what to do instead', async () => {
     const target = join(workspace.directory, 'unused.yaml');
-    const { exitCode, stdout } = await stage(
+    const { exitCode, stderr } = await stage(
       '--latest-verified',
       '--hosted-cluster',
       await manifestFile('origin'),
@@ -150,7 +150,7 @@ describe('lifeboat stage', () => {
       target,
     );
     expect(exitCode).toBe(2);
-    expect(stdout).toContain(`lifeboat restore ${controlPlane}`);
+    expect(stderr).toContain(`lifeboat restore ${controlPlane}`);
     await expect(stat(target)).rejects.toThrow('ENOENT');
   }, 120_000);
 
