@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { COMBINATIONS, describeCombination } from '../faults/combinations.ts';
+import { COMBINATIONS, describeCombination, LATE } from '../faults/combinations.ts';
 import { FaultStage } from '../faults/stage.ts';
 import { randomNumbers } from '../suite/random.ts';
 import { seed } from '../suite/seed.ts';
@@ -9,7 +9,9 @@ import { SETUP_TIMEOUT_MILLISECONDS, sharedBed } from './bed.ts';
 const SAMPLES = 10;
 
 const random = randomNumbers(seed);
-const sample = COMBINATIONS.map((combination) => ({ combination, order: random() }))
+// After those that are left for long a control plane has to be made anew: they are for the whole run.
+const sample = COMBINATIONS.filter(({ fault }) => !LATE.includes(fault))
+  .map((combination) => ({ combination, order: random() }))
   .sort((a, b) => a.order - b.order)
   .slice(0, SAMPLES)
   .map(({ combination }) => [describeCombination(combination), combination] as const);

@@ -43,7 +43,7 @@ const FORWARD = [
 const BACK = ['FenceControlPlane', 'StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'];
 
 /** After which a restore is abandoned at once, or goes on when its pause is long over and the platform runs again. */
-const LATE: readonly Fault[] = ['killed after, abandoned', 'killed after, a day later'];
+export const LATE: readonly Fault[] = ['killed after, abandoned', 'killed after, a day later'];
 const LEFT = [
   'PrepareData',
   'FenceControlPlane',
