@@ -222,7 +222,8 @@ function scriptContainer(
     env: [
       ownField('POD_NAME', 'metadata.name'),
       ownField('POD_UID', 'metadata.uid'),
-      { name: 'PODS_OVER', value: over.join(' ') },
+      // The API server drops an empty value.
+      { name: 'PODS_OVER', ...(over.length > 0 && { value: over.join(' ') }) },
     ],
     ...sharedByContainers(installation, helperIdentity(installation)),
   };
