@@ -11,7 +11,7 @@ const ACCESS: ClusterAccess = {
   ca: '',
   serverName: undefined,
   credentials: { kind: 'token', token: new Secret('planted-token-of-refusals') },
-  source: '/work/mgmt-a.kubeconfig',
+  source: '/etc/lifeboat/mgmt-a.kubeconfig',
 };
 const CALL: ApiCall = { verbs: ['get'], group: '', resource: 'secrets', namespace: 'clusters', name: 'pull-secret' };
 
