@@ -9,6 +9,7 @@ import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
   isFenceBegun,
   isFinishBegun,
+  isOldStarted,
   isServed,
   isSwapBegun,
   readBreach,
@@ -62,7 +63,7 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return UNKNOWN;
-  const isFinishing = await isFinishBegun(operation, ports);
+  const isFinishing = (await isFinishBegun(operation, ports)) || (await isOldStarted(operation, ports));
   if (lock === undefined) return isFinishing ? undefined : 'the lock of the control plane was given back';
   if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
   if (isFinishing) return undefined;

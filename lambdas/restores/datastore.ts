@@ -12,15 +12,15 @@ import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { readBreach, readFenced, recordStale, recordWarning } from './records.ts';
-import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
+import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
+import { endsNothing, hasServed, refuseTakenBack } from './resumed.ts';
 import { endWorkload, scaleTo, startInTurn, statefulSetOf } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
 /** Brings the datastores to zero, until no pod has their volumes any more. */
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
@@ -40,9 +40,8 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
 export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  const standing = item.direction === 'back' ? undefined : await standingOf(item, ports);
-  if (standing === 'serving') return { done: true };
-  if (standing === 'taking-back') throw interruptedOnTheWayBack(item.operation, 'It goes on being taken back.');
+  await refuseTakenBack(item, ports);
+  if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy =
@@ -115,8 +114,9 @@ async function membersWaitFor(
     }
     return undefined;
   }
-  // Where somebody may have written since, what is found is theirs, and no reason to stop.
+  // Where somebody may have written since, what is found is theirs, and no reason to stop; so is what was served again already.
   if (fenced === undefined || (await readBreach(item.operation, ports)) !== undefined) return undefined;
+  if (await isOldStarted(item.operation, ports)) return undefined;
   const hashes = await hashMembers(workloadOf(installation, tls), fenced.revision, reach);
   for (const answer of hashes) {
     if ('reason' in answer) return `${answer.pod} does not tell its hash: ${answer.reason}`;

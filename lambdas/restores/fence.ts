@@ -12,7 +12,7 @@ import { LIMIT_SECONDS } from './limits.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { holdFence } from './pause.ts';
 import { recordFenceBegun, recordFenced } from './records.ts';
-import { standingOf } from './resumed.ts';
+import { endsNothing, standingOf } from './resumed.ts';
 import { endWorkload } from './workloads.ts';
 
 /**
@@ -24,8 +24,8 @@ export async function fenceControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
-  const standing = item.direction === 'back' ? 'taking-back' : await standingOf(item, ports);
-  if (standing === 'serving') return { done: true };
+  const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
+  if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const at = ports.clock().toISOString();
@@ -46,7 +46,7 @@ export async function fenceControlPlane(
       const waitsFor = await endWorkload(restore.cluster.api, writer);
       if (waitsFor !== undefined) return waitsFor;
     }
-    if (standing === 'taking-back' || standing === 'swapping') return undefined;
+    if (standing === 'swapping') return undefined;
     if (standing === 'stopping' && !(await anyMemberRuns(restore))) return undefined;
     const serving = restore.datastores.filter(({ plan }) => plan.outages.length === 0);
     const workloads = await workloadsOf(restore, serving);

@@ -50,9 +50,7 @@ const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() }
 const PAUSE = 'pause-set';
 const crashedSchema = z.array(z.string());
 
-const abandonedSchema = z.strictObject({ at: z.iso.datetime() });
-
-const apiBackSchema = z.strictObject({ at: z.iso.datetime() });
+const atSchema = z.strictObject({ at: z.iso.datetime() });
 
 /** What was found stale in a datastore, as the first look told it: a later one finds only what the first has left. */
 export async function recordStale(
@@ -150,6 +148,15 @@ export async function isFenceBegun(operation: string, { journal }: RecordPorts):
   return await journal.has(operation, waitingName('fence-control-plane'));
 }
 
+/** Before anything is done on the way back: from then on nothing is changed on the way forward. */
+export async function recordWayBack(operation: string, at: Date, { journal }: RecordPorts): Promise<void> {
+  await journal.record(operation, 'way-back', atSchema, { at: at.toISOString() });
+}
+
+export async function isWayBackBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, 'way-back');
+}
+
 /** Whether the exchange of the data was begun: from then on they may be either. */
 export async function isSwapBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, waitingName('swap-data'));
@@ -164,6 +171,11 @@ export async function isFinishBegun(operation: string, { journal }: RecordPorts)
 /** Whether the data of before were put back. */
 export async function isPutBack(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);
+}
+
+/** Whether the datastore of before was started again and compared: no data move any more. */
+export async function isOldStarted(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, `steps/${stepName('start-datastore', 'back')}`);
 }
 
 /** Whether the restored control plane was up and compared. */
@@ -187,7 +199,7 @@ export async function readBreach(
 }
 
 export async function recordAbandoned(operation: string, at: Date, { journal }: RecordPorts): Promise<void> {
-  await journal.record(operation, 'abandoned', abandonedSchema, { at: at.toISOString() });
+  await journal.record(operation, 'abandoned', atSchema, { at: at.toISOString() });
 }
 
 export async function isAbandoned(operation: string, { journal }: RecordPorts): Promise<boolean> {
@@ -228,13 +240,13 @@ export async function recordApiBack(
   at: Date,
   { journal }: RecordPorts,
 ): Promise<void> {
-  await journal.record(operation, stepName('api-back', direction), apiBackSchema, { at: at.toISOString() });
+  await journal.record(operation, stepName('api-back', direction), atSchema, { at: at.toISOString() });
 }
 
 /** When the API answered for good, on the way back if there was one; undefined while it does not. */
 export async function readApiBack(operation: string, { journal }: RecordPorts): Promise<Date | undefined> {
   const back =
-    (await journal.read(operation, stepName('api-back', 'back'), apiBackSchema)) ??
-    (await journal.read(operation, stepName('api-back', 'forward'), apiBackSchema));
+    (await journal.read(operation, stepName('api-back', 'back'), atSchema)) ??
+    (await journal.read(operation, stepName('api-back', 'forward'), atSchema));
   return back === undefined ? undefined : new Date(back.at);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { GateError } from '../../../lambdas/domain/errors.ts';
 import type { DirectedRestore } from '../../../lambdas/domain/restore.ts';
-import { hasServed, standingOf } from '../../../lambdas/restores/resumed.ts';
+import { endsNothing, hasServed, standingOf } from '../../../lambdas/restores/resumed.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 
@@ -35,6 +35,8 @@ async function after(...steps: string[]): Promise<void> {
   for (const step of steps) await journal.record(ITEM.operation, `steps/${step}`, z.null(), null);
 }
 
+const ports = () => ({ journal, clock: () => new Date() });
+
 describe('a restore that goes on', () => {
   it.each([
     ['fencing', []],
@@ -43,21 +45,27 @@ describe('a restore that goes on', () => {
     ['swapping', ['stop-datastore-waiting', 'stop-datastore', 'swap-data-waiting']],
     ['swapping', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
     ['serving', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane']],
-    ['taking-back', ['stop-datastore-waiting', 'swap-data-waiting', 'fence-control-plane-back-waiting']],
-    ['taking-back', ['swap-data-waiting', 'stop-datastore-back', 'stop-datastore-back-waiting']],
-    ['taking-back', ['swap-data-waiting', 'stop-datastore-back-waiting', 'swap-data-back-waiting']],
   ] as const)('is %s after %j', async (standing, steps) => {
     await after(...steps);
     expect(await standingOf(ITEM, { journal })).toBe(standing);
   });
 
-  it.each([
-    [['swap-data-waiting', 'stop-datastore-back-waiting', 'swap-data-back-waiting', 'swap-data-back']],
-    [['fence-control-plane-waiting', 'start-datastore-back-waiting']],
-    [['prepare-data-waiting', 'finish-restore-back-waiting']],
-  ] as const)('ends nothing once the data of before are in place, after %j', async (steps) => {
-    await after(...steps);
+  it('does not go forward any more once a step of the way back has asked what there is to do', async () => {
+    await after('stop-datastore-waiting');
+    await endsNothing({ ...ITEM, direction: 'back' }, ports());
     await expect(standingOf(ITEM, { journal })).rejects.toThrow(GateError);
+  });
+
+  it.each([
+    ['back', true, ['fence-control-plane-waiting', 'take-safety-point', 'stop-datastore-waiting']],
+    ['back', false, ['stop-datastore-waiting', 'swap-data-waiting']],
+    ['back', false, ['swap-data-waiting', 'swap-data-back-waiting']],
+    ['back', true, ['swap-data-waiting', 'swap-data-back']],
+    ['forward', false, ['swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
+    ['forward', true, ['swap-data-waiting', 'swap-data', 'start-control-plane']],
+  ] as const)('going %s, that its steps end nothing any more is %s after %j', async (direction, nothing, steps) => {
+    await after(...steps);
+    expect(await endsNothing({ ...ITEM, direction }, ports())).toBe(nothing);
   });
 
   it('has served once the restored API was compared, and on the way back that does not count', async () => {
