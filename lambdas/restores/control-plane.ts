@@ -13,7 +13,7 @@ import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
-import { hasServed } from './resumed.ts';
+import { startsNothing } from './resumed.ts';
 import { scaleTo } from './workloads.ts';
 
 /** More would only wait for each other in one connection. */
@@ -27,7 +27,7 @@ export async function startControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const goal = {

@@ -13,7 +13,7 @@ import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
-import { endsNothing, hasServed, refuseTakenBack } from './resumed.ts';
+import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
 import { endWorkload, scaleTo, startInTurn, statefulSetOf } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
@@ -63,7 +63,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
  * Forward, they must take writes, and what the API servers left behind that are no more is removed.
  */
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await startsNothing('start-datastore', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";

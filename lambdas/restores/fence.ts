@@ -24,8 +24,8 @@ export async function fenceControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
-  const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   if (await endsNothing(item, ports)) return { done: true };
+  const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const at = ports.clock().toISOString();

@@ -49,6 +49,7 @@ const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() }
 
 const PAUSE = 'pause-set';
 const crashedSchema = z.array(z.string());
+const idsSchema = z.array(z.string());
 
 const atSchema = z.strictObject({ at: z.iso.datetime() });
 
@@ -173,6 +174,16 @@ export async function isPutBack(operation: string, { journal }: RecordPorts): Pr
   return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);
 }
 
+/** Whether a preparation was begun: its pods may have written on the volumes. */
+export async function isPrepareBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('prepare-data'));
+}
+
+/** Whether the restored control plane was told to start: from then on its users may have written to the restored data. */
+export async function isStartBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('start-control-plane'));
+}
+
 /** Whether the datastore of before was started again and compared: no data move any more. */
 export async function isOldStarted(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, `steps/${stepName('start-datastore', 'back')}`);
@@ -214,6 +225,38 @@ export async function recordPauseSet(operation: string, pausedUntil: string, { j
 /** undefined when the restore has set none. */
 export async function readPauseSet(operation: string, { journal }: RecordPorts): Promise<string | undefined> {
   return await journal.read(operation, PAUSE, z.string());
+}
+
+/** The pause as it was found right before the restore set its own for the first time. */
+export async function recordPauseBefore(
+  operation: string,
+  pausedUntil: string | null,
+  { journal }: RecordPorts,
+): Promise<void> {
+  await journal.record(operation, 'pause-before', z.string().nullable(), pausedUntil);
+}
+
+/** undefined when the restore has set none. */
+export async function readPauseBefore(operation: string, { journal }: RecordPorts): Promise<string | null | undefined> {
+  return await journal.read(operation, 'pause-before', z.string().nullable());
+}
+
+/** Members on whose volumes nothing of the operation is; gives what was recorded first. */
+export async function recordUntouched(
+  operation: string,
+  members: readonly string[],
+  { journal }: RecordPorts,
+): Promise<readonly string[]> {
+  return await journal.record(operation, 'untouched-members', z.array(z.string()), [...members]);
+}
+
+/** Ids under which a safety recovery point of the restore may lie: each is noted before it is written. */
+export async function recordSafetyId(operation: string, id: string, { journal }: RecordPorts): Promise<void> {
+  await journal.revise(operation, 'safety-ids', idsSchema, (present = []) => [...present, id]);
+}
+
+export async function readSafetyIds(operation: string, { journal }: RecordPorts): Promise<readonly string[]> {
+  return (await journal.read(operation, 'safety-ids', idsSchema)) ?? [];
 }
 
 /** Pods of the control plane that still crashed when the restore had ended. */

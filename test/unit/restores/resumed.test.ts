@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { GateError } from '../../../lambdas/domain/errors.ts';
 import type { DirectedRestore } from '../../../lambdas/domain/restore.ts';
-import { endsNothing, hasServed, standingOf } from '../../../lambdas/restores/resumed.ts';
+import { endsNothing, standingOf, startsNothing } from '../../../lambdas/restores/resumed.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 
@@ -44,7 +44,6 @@ describe('a restore that goes on', () => {
     ['stopping', ['fence-control-plane', 'stop-datastore-waiting']],
     ['swapping', ['stop-datastore-waiting', 'stop-datastore', 'swap-data-waiting']],
     ['swapping', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
-    ['serving', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane']],
   ] as const)('is %s after %j', async (standing, steps) => {
     await after(...steps);
     expect(await standingOf(ITEM, { journal })).toBe(standing);
@@ -61,17 +60,27 @@ describe('a restore that goes on', () => {
     ['back', false, ['stop-datastore-waiting', 'swap-data-waiting']],
     ['back', false, ['swap-data-waiting', 'swap-data-back-waiting']],
     ['back', true, ['swap-data-waiting', 'swap-data-back']],
-    ['forward', false, ['swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
-    ['forward', true, ['swap-data-waiting', 'swap-data', 'start-control-plane']],
+    ['forward', false, ['swap-data-waiting', 'swap-data', 'start-datastore-waiting']],
+    ['forward', true, ['swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
   ] as const)('going %s, that its steps end nothing any more is %s after %j', async (direction, nothing, steps) => {
     await after(...steps);
     expect(await endsNothing({ ...ITEM, direction }, ports())).toBe(nothing);
   });
 
-  it('has served once the restored API was compared, and on the way back that does not count', async () => {
-    expect(await hasServed(ITEM, { journal })).toBe(false);
+  it('starts nothing that was used already, and nothing once it was left to its platform', async () => {
+    const nothing = (direction: 'forward' | 'back') =>
+      Promise.all(
+        (['start-datastore', 'start-control-plane'] as const).map((step) =>
+          startsNothing(step, { ...ITEM, direction }, { journal }),
+        ),
+      );
+    expect(await nothing('forward')).toEqual([false, false]);
+    await after('start-control-plane-waiting');
+    expect(await nothing('forward')).toEqual([true, false]);
     await after('start-control-plane');
-    expect(await hasServed(ITEM, { journal })).toBe(true);
-    expect(await hasServed({ ...ITEM, direction: 'back' }, { journal })).toBe(false);
+    expect(await nothing('forward')).toEqual([true, true]);
+    expect(await nothing('back')).toEqual([false, false]);
+    await after('finish-restore-back-waiting');
+    expect(await nothing('back')).toEqual([true, true]);
   });
 });
