@@ -9,7 +9,6 @@ import { KubeApi } from '../kube/kube-api.ts';
 import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
@@ -33,9 +32,8 @@ export async function startControlPlane(
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['start-control-plane'],
     remedy: 'Read the logs of the API servers; the datastore serves.',
-  };
+  } as const;
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
       const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;

@@ -7,8 +7,7 @@ import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { converge, type Goal } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
+import { converge } from './converge.ts';
 import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
@@ -24,18 +23,13 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
-  return await converge(
-    item,
-    { ...goal('stop-datastore', item), limitSeconds: LIMIT_SECONDS['stop-datastore'], remedy },
-    ports,
-    async () => {
-      for (const { installation } of restore.datastores) {
-        const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
-        if (waitsFor !== undefined) return waitsFor;
-      }
-      return undefined;
-    },
-  );
+  return await converge(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
+    for (const { installation } of restore.datastores) {
+      const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
 }
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
@@ -49,12 +43,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await converge(
-    item,
-    { ...goal('swap-data', item), limitSeconds: LIMIT_SECONDS['swap-data'], remedy },
-    ports,
-    look,
-  );
+  return await converge(item, { step: 'swap-data', direction: item.direction, remedy }, ports, look);
 }
 
 /**
@@ -67,25 +56,20 @@ export async function startDatastore(item: DirectedRestore, ports: ClusterRunPor
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
-  return await converge(
-    item,
-    { ...goal('start-datastore', item), limitSeconds: LIMIT_SECONDS['start-datastore'], remedy },
-    ports,
-    async () => {
-      for (const datastore of restore.datastores) {
-        const { installation, plan } = datastore;
-        const workload = statefulSetOf(installation);
-        if (item.direction === 'back' && plan.outages.length > 0) {
-          await scaleTo(restore.cluster.api, workload, installation.replicas);
-          continue;
-        }
-        const waitsFor =
-          (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
-        if (waitsFor !== undefined) return waitsFor;
+  return await converge(item, { step: 'start-datastore', direction: item.direction, remedy }, ports, async () => {
+    for (const datastore of restore.datastores) {
+      const { installation, plan } = datastore;
+      const workload = statefulSetOf(installation);
+      if (item.direction === 'back' && plan.outages.length > 0) {
+        await scaleTo(restore.cluster.api, workload, installation.replicas);
+        continue;
       }
-      return undefined;
-    },
-  );
+      const waitsFor =
+        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
 }
 
 async function membersWaitFor(
@@ -141,8 +125,4 @@ function describeStale(datastore: string, { removed, left }: StaleKeys): string 
       ? 'nothing else of the past was found'
       : `of the past there are still ${still.map((one) => one.join(' ')).join(', ')}`)
   );
-}
-
-function goal(step: string, { direction }: DirectedRestore): Pick<Goal, 'step' | 'direction'> {
-  return { step, direction };
 }

@@ -8,7 +8,6 @@ import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { holdFence } from './pause.ts';
 import { recordFenceBegun, recordFenced } from './records.ts';
@@ -37,9 +36,8 @@ export async function fenceControlPlane(
   const goal = {
     step: 'fence-control-plane',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['fence-control-plane'],
     remedy: 'Look at the pods of the API servers: something keeps them, e.g. a node that does not answer.',
-  };
+  } as const;
   let before: string | undefined;
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {

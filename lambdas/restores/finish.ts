@@ -7,11 +7,11 @@ import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
 import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
 import { converge } from './converge.ts';
 import { readBegunPods } from './fed-pods.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
 import {
+  doneName,
   isPrepareBegun,
   isServed,
   isSwapBegun,
@@ -37,7 +37,7 @@ export async function finishRestore(
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
   const step = stepName('finish-restore', item.direction);
-  if (await ports.journal.has(item.operation, `steps/${step}`)) {
+  if (await ports.journal.has(item.operation, doneName(step))) {
     await removeMark(item, ports);
     return { done: true };
   }
@@ -49,9 +49,8 @@ export async function finishRestore(
   const goal = {
     step: 'finish-restore',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['finish-restore'],
     remedy: 'The control plane works. Remove the pods named lifeboat-… and the directory of that name on the volumes.',
-  };
+  } as const;
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
   await removeStaged(item.operation, ports);
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
 import {
   restorePlanSchema,
@@ -15,18 +16,6 @@ import type { Journal, SealedDocument } from '../store/journal.ts';
 export interface RecordPorts {
   readonly journal: Journal;
 }
-
-/** The steps of which a restore records the times, in their order; between the first and the last the API is away. */
-export const TIMED_STEPS = [
-  'prepare-data',
-  'fence-control-plane',
-  'take-safety-point',
-  'stop-datastore',
-  'swap-data',
-  'start-datastore',
-  'start-control-plane',
-  'finish-restore',
-];
 
 const fencedSchema = z.strictObject({
   /** When the API servers were told to end. */
@@ -83,14 +72,22 @@ export async function readWarnings(operation: string, datastore: string, { journ
   return text === undefined ? [] : [text];
 }
 
+/** A step by its direction, as the journal and the phases of the result name it. */
+type Directed<Step extends string> = Step | `${Step}-back`;
+
 /** Name of a step in the journal. */
-export function stepName(step: string, direction: Direction): string {
+export function stepName<Step extends string>(step: Step, direction: Direction): Directed<Step> {
   return direction === 'forward' ? step : `${step}-back`;
 }
 
 /** The document that a step leaves in the journal when it is begun. */
-export function waitingName(name: string): string {
+export function waitingName(name: Directed<RestoreStep>): string {
   return `steps/${name}-waiting`;
+}
+
+/** The document that a step leaves in the journal when it is done. */
+export function doneName(name: Directed<RestoreStep>): string {
+  return `steps/${name}`;
 }
 
 /** The plan of a restore as it lies in the journal; undefined when there is none. */
@@ -165,13 +162,15 @@ export async function isSwapBegun(operation: string, { journal }: RecordPorts): 
 
 /** Whether the restore was left to its platform already, in either direction: its pause may be gone, and no data move any more. */
 export async function isFinishBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  const begun = ['finish-restore', 'finish-restore-back'].map((name) => journal.has(operation, waitingName(name)));
+  const begun = (['finish-restore', 'finish-restore-back'] as const).map((name) =>
+    journal.has(operation, waitingName(name)),
+  );
   return (await Promise.all(begun)).includes(true);
 }
 
 /** Whether the data of before were put back. */
 export async function isPutBack(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);
+  return await journal.has(operation, doneName(stepName('swap-data', 'back')));
 }
 
 /** Whether a preparation was begun: its pods may have written on the volumes. */
@@ -191,7 +190,7 @@ export async function isOldStarted(operation: string, { journal }: RecordPorts):
 
 /** Whether the restored control plane was up and compared. */
 export async function isServed(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  return await journal.has(operation, 'steps/start-control-plane');
+  return await journal.has(operation, doneName('start-control-plane'));
 }
 
 export async function recordBreach(
@@ -274,7 +273,7 @@ export async function readCrashed(operation: string, { journal }: RecordPorts): 
 
 /** undefined while the step that takes it has not ended. */
 export async function readSafetyPoint(operation: string, { journal }: RecordPorts): Promise<SafetyPoint | undefined> {
-  return await journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
+  return await journal.read(operation, doneName('take-safety-point'), safetyPointSchema);
 }
 
 export async function recordApiBack(

@@ -1,3 +1,4 @@
+import { TIMED_STEPS } from '../../statemachines/restore-control-plane/steps.ts';
 import {
   restoreResultSchema,
   stepTimesSchema,
@@ -22,7 +23,7 @@ import {
   readSafetyPoint,
   readStale,
   readWarnings,
-  TIMED_STEPS,
+  doneName,
   stepName,
   waitingName,
 } from './records.ts';
@@ -116,7 +117,7 @@ interface StepTimes {
 async function timesOfSteps(operation: string, { journal }: RunPorts): Promise<StepTimes[]> {
   const steps = await Promise.all(
     STEPS.map(async (name) => {
-      const times = await journal.read(operation, `steps/${name}`, stepTimesSchema);
+      const times = await journal.read(operation, doneName(name), stepTimesSchema);
       if (times === undefined) return [];
       return [{ name, startedAt: Date.parse(times.startedAt), doneAt: Date.parse(times.doneAt) }];
     }),
