@@ -118,7 +118,7 @@ export class GrpcConnection {
   }
 
   /** One request, one answer. DatastoreError when it does not come within the deadline. */
-  async unary(path: string, request: Buffer, deadlineMilliseconds: number, signal?: AbortSignal): Promise<Buffer> {
+  async unary(path: string, request: Uint8Array, deadlineMilliseconds: number, signal?: AbortSignal): Promise<Buffer> {
     const deadline = AbortSignal.timeout(deadlineMilliseconds);
     const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
     try {
@@ -137,7 +137,11 @@ export class GrpcConnection {
    * One request, many answers, pulled by the reader: whoever stops reading stops the member; leaving the loop cancels.
    * Each answer is good until the next one is asked for.
    */
-  async *serverStream(path: string, request: Buffer, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  async *serverStream(
+    path: string,
+    request: Uint8Array,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Buffer, void, undefined> {
     const ending = AbortSignal.any(signal === undefined ? [this.#broken.signal] : [signal, this.#broken.signal]);
     ending.throwIfAborted();
     const stream = this.#request(path);
