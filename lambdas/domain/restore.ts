@@ -84,8 +84,11 @@ export type Restore = z.infer<typeof restoreSchema>;
  */
 export const WAYS = ['forward', 'back', 'start', 'leave'] as const;
 
-/** The same with its way. */
-export const plannedRestoreSchema = restoreSchema.extend({ way: z.enum(WAYS) });
+/** The same with its way, and whether an earlier run had begun its fence. */
+export const plannedRestoreSchema = restoreSchema.extend({
+  way: z.enum(WAYS),
+  stage: z.enum(['unfenced', 'fenced']),
+});
 export type PlannedRestore = z.infer<typeof plannedRestoreSchema>;
 export type Way = PlannedRestore['way'];
 

@@ -13,6 +13,7 @@ import {
   recordAbandoned,
   recordBreach,
   recordWayBack,
+  stageOf,
 } from './records.ts';
 
 /** How a restore would be abandoned as things stand now. */
@@ -60,7 +61,8 @@ export async function abandonRestore(operation: string, ports: ClusterRunPorts):
   const { restore, planSha256, way, breach } = await judgeAbandonment(operation, ports);
   if (breach !== undefined) await recordBreach(operation, { at: at.toISOString(), reason: breach }, ports);
   const { controlPlane, platform, point } = restore.plan;
-  return { operation, controlPlane, platform, point, planSha256, way };
+  const stage = await stageOf(operation, ports);
+  return { operation, controlPlane, platform, point, planSha256, way, stage };
 }
 
 /** What somebody may have written is never replaced: then the data stay as they are. */

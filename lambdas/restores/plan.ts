@@ -43,7 +43,7 @@ import {
   warningsOf,
   warningsOfDatastore,
 } from './preflight.ts';
-import { findRestorePlan, isFenceBegun } from './records.ts';
+import { findRestorePlan, isFenceBegun, stageOf } from './records.ts';
 import { warningsOfRights } from './rights.ts';
 import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
@@ -75,7 +75,8 @@ export async function planRestore(request: StartRequest, ports: ClusterRunPorts)
   const planned = known ?? (await findRestorePlan(operation, ports));
   if (planned === undefined) throw new NotFoundError(`restore ${operation} has no plan`);
   const { controlPlane, platform, point } = planned.document;
-  return { operation, controlPlane, platform, point, planSha256: planned.sha256, way: 'forward' };
+  const stage = await stageOf(operation, ports);
+  return { operation, controlPlane, platform, point, planSha256: planned.sha256, way: 'forward', stage };
 }
 
 /** RestoreRefusedError for an operation that is another restore, has ended, is too old, or may overwrite what was written since. */

@@ -5,6 +5,7 @@ import {
   restorePlanSchema,
   safetyPointSchema,
   type Direction,
+  type PlannedRestore,
   type Restore,
   type RestorePlan,
   type SafetyPoint,
@@ -144,6 +145,11 @@ export async function readFenceBegun(
 /** Whether the fence was begun, by whichever version of Lifeboat. */
 export async function isFenceBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, waitingName('fence-control-plane'));
+}
+
+/** Whether an earlier run had begun the fence. */
+export async function stageOf(operation: string, ports: RecordPorts): Promise<PlannedRestore['stage']> {
+  return (await isFenceBegun(operation, ports)) ? 'fenced' : 'unfenced';
 }
 
 /** Before anything is done on the way back: from then on nothing is changed on the way forward. */

@@ -41,6 +41,9 @@ const abandoned = (noted: string) =>
 const end = (noted: string, outcome: string, failureOnTheWayBack: object | null = null) =>
   note(noted, { outcome, 'failure.$': '$.failure', failureOnTheWayBack }, '$.end');
 
+/** One way back for all: a restore that goes on may fail early although it has exchanged the data before. */
+const takeBack = goTo('Fence the control plane again');
+
 const plan = task('Plan the restore', 'plan-restore', {
   comment: 'Touches nothing: what it refuses leaves the control plane as it is.',
   parameters: { 'execution.$': '$$.Execution.Name', 'request.$': '$' },
@@ -62,7 +65,7 @@ const whichWay = choose(WHICH_WAY, {
   variable: '$.way',
   cases: [
     [['forward'], []],
-    [['back'], [abandoned('Note that it is taken back'), goTo('Fence the control plane again')]],
+    [['back'], [abandoned('Note that it is taken back'), takeBack]],
     [['start'], [abandoned('Note that it is started again'), goTo('Start the old datastore')]],
   ],
   otherwise: [abandoned('Note that it is left'), goTo('Leave the control plane as it was')],
@@ -114,6 +117,13 @@ const clearAway = [
   back('Clear away what was prepared', 'finish-restore', ['Is it cleared away?', 'Wait until it is cleared away']),
   end('Note that nothing was begun', 'not-begun'),
 ];
+/** Its lock is kept: given back it would look as if somebody else could have written, and nothing could go on any more. */
+const wasFencedBefore = choose('Was it fenced before?', {
+  comment: 'A restore that could not be marked just now may go on later.',
+  variable: '$.stage',
+  cases: [[['fenced'], [end('Note that it may go on later', 'not-begun'), goTo('Report the restore')]]],
+  otherwise: [goTo('Note that nothing was begun')],
+});
 const CAUGHT_AGAIN = { 'error.$': '$.caughtAgain.Error', 'reason.$': '$.caughtAgain.Cause' };
 
 const release = task('Release the control plane', 'release-control-plane', {
@@ -143,15 +153,15 @@ export const machine = describeMachine(
     lock,
     block({
       parts: [
-        failing(mark, 'Note that the control plane was not marked', goTo('Note that nothing was begun')),
+        failing(mark, 'Note that the control plane was not marked', wasFencedBefore),
         whichWay,
         failing(prepare, 'Note that the data were not prepared', goTo('Clear away what was prepared')),
-        failing(fence, 'Note that the fence does not stand', goTo('Start the old datastore')),
-        failing(keep, 'Note that no safety recovery point was taken', goTo('Start the old datastore')),
-        failing(stop, 'Note that the datastore did not stop', goTo('Start the old datastore')),
-        failing(swap, 'Note that the data were not swapped', goTo('Stop the datastore again')),
-        failing(start, 'Note that the datastore did not start', goTo('Stop the datastore again')),
-        failing(serve, 'Note that the control plane did not start', goTo('Fence the control plane again')),
+        failing(fence, 'Note that the fence does not stand', takeBack),
+        failing(keep, 'Note that no safety recovery point was taken', takeBack),
+        failing(stop, 'Note that the datastore did not stop', takeBack),
+        failing(swap, 'Note that the data were not swapped', takeBack),
+        failing(start, 'Note that the datastore did not start', takeBack),
+        failing(serve, 'Note that the control plane did not start', takeBack),
       ],
       undo: {
         ways: [putBack, clearAway],

@@ -82,6 +82,7 @@ describe('a restore that is abandoned', () => {
       point: POINT,
       planSha256: restore.planSha256,
       way,
+      stage: steps.length === 0 ? 'unfenced' : 'fenced',
     });
     expect(restore.cluster.changes).toEqual([]);
   });

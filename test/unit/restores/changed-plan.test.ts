@@ -49,7 +49,7 @@ describe('the plan of a restore', () => {
 
   it('lies where no run of a policy writes, and is named by its hash from then on', async () => {
     const { planSha256, ...rest } = await begin();
-    expect(rest).toEqual({ ...RESTORE, way: 'forward' });
+    expect(rest).toEqual({ ...RESTORE, way: 'forward', stage: 'unfenced' });
     expect(planSha256).toBe(
       createHash('sha256')
         .update(await readFile(planFile()))

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { controlPlaneLock } from '../../../lambdas/domain/operation.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
-import type { DirectedRestore, RestorePlan } from '../../../lambdas/domain/restore.ts';
+import type { DatastorePlan, DirectedRestore, RestorePlan } from '../../../lambdas/domain/restore.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
 import { findRestorePlan } from '../../../lambdas/restores/records.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
@@ -50,12 +50,12 @@ export interface PaperRestore {
 }
 
 /** A restore of a control plane of one member that was planned at a time, with the lock of the control plane. */
-export async function restoreOnPaper(plannedAt: Date): Promise<PaperRestore> {
+export async function restoreOnPaper(plannedAt: Date, datastore: Partial<DatastorePlan> = {}): Promise<PaperRestore> {
   const directory = await mkdtemp(join(tmpdir(), 'lifeboat-restore-'));
   const store = new DirectoryStore(directory);
   const journal = new Journal(store, 'restore');
   const locks = new Locks(store);
-  await journal.record(OPERATION, 'plan', z.looseObject({}), planAt(plannedAt.toISOString()));
+  await journal.record(OPERATION, 'plan', z.looseObject({}), planAt(plannedAt.toISOString(), datastore));
   const planned = await findRestorePlan(OPERATION, { journal });
   if (planned === undefined) throw new Error('the plan was not recorded');
   const planSha256 = planned.sha256;
@@ -89,7 +89,13 @@ export async function restoreOnPaper(plannedAt: Date): Promise<PaperRestore> {
     ports,
     planSha256,
     async after(steps, documents = {}) {
-      for (const step of steps) await journal.record(OPERATION, `steps/${step}`, z.looseObject({}), timesAt(plannedAt));
+      for (const step of steps)
+        await journal.record(
+          OPERATION,
+          `steps/${step}`,
+          z.looseObject({}),
+          timesAt(plannedAt, step.endsWith('-waiting')),
+        );
       for (const [name, document] of Object.entries(documents)) {
         await journal.record(OPERATION, name, z.unknown(), document);
       }
@@ -112,13 +118,13 @@ export function fencedAt(at: Date) {
   return { fenced: { at: at.toISOString(), datastores: { main: { revision: 900, hash: 1, compactRevision: 1 } } } };
 }
 
-function timesAt(time: Date) {
+function timesAt(time: Date, isWaiting: boolean) {
   const at = time.toISOString();
-  return { startedAt: at, doneAt: at, since: at, lastAt: at, id: null, reason: null };
+  return isWaiting ? { since: at, lastAt: at } : { startedAt: at, doneAt: at, id: null, reason: null };
 }
 
-function planAt(plannedAt: string): RestorePlan {
-  const plan = plannedRestore();
+function planAt(plannedAt: string, datastore: Partial<DatastorePlan>): RestorePlan {
+  const plan = plannedRestore(datastore);
   const writer = { kind: 'Deployment', namespace: NAMESPACE, name: 'kube-apiserver', replicas: 1 } as const;
   const writers = [{ ...writer, foundReplicas: 1, foundReady: 1 }];
   return { ...plan, plannedAt, target: { ...plan.target, datastores: [installedEtcd(1)], writers } };
