@@ -46,6 +46,7 @@ async function run(
   options: ScriptedRunOptions = {},
   unsettled = false,
   way: Way = 'forward',
+  stage = 'unfenced',
 ): Promise<RestoreRun> {
   let result: RestoreResult | undefined;
   const waited = new Set<string>();
@@ -56,7 +57,7 @@ async function run(
     return { done };
   };
   const answers = {
-    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256, way }),
+    PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256, way, stage }),
     LockControlPlane: () => ({ token: 1 }),
     MarkControlPlane: () => null,
     TakeSafetyPoint: () => ({ id: POINT, reason: null, verdict: 'verified', ...TIMES }),
@@ -135,22 +136,18 @@ const OUTCOMES: Readonly<Record<string, RestoreResult['outcome']>> = {
   'Release the control plane': 'restored',
 };
 
-/** What must be undone, in this order, for a failure at each state. */
+const STARTED_AGAIN = ['StartDatastore', 'StartControlPlane', 'FinishRestore'];
+const TAKEN_BACK = ['FenceControlPlane', 'StopDatastore', 'SwapData', ...STARTED_AGAIN];
+
+/** What must be undone, in this order, for a failure at each state: behind the fence all, for it may have been done before. */
 const WAYS_BACK: Readonly<Record<string, readonly string[]>> = {
   'Prepare the data': ['FinishRestore'],
-  'Fence the control plane': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
-  'Take the safety recovery point': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
-  'Stop the datastore': ['StartDatastore', 'StartControlPlane', 'FinishRestore'],
-  'Swap the data': ['StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'],
-  'Start the datastore': ['StopDatastore', 'SwapData', 'StartDatastore', 'StartControlPlane', 'FinishRestore'],
-  'Start the control plane': [
-    'FenceControlPlane',
-    'StopDatastore',
-    'SwapData',
-    'StartDatastore',
-    'StartControlPlane',
-    'FinishRestore',
-  ],
+  'Fence the control plane': TAKEN_BACK,
+  'Take the safety recovery point': TAKEN_BACK,
+  'Stop the datastore': TAKEN_BACK,
+  'Swap the data': TAKEN_BACK,
+  'Start the datastore': TAKEN_BACK,
+  'Start the control plane': TAKEN_BACK,
 };
 
 function expectFailureOf({ name, isOnTheWayBack }: Subject, ended: RestoreRun, error: string, reason: string): void {
@@ -198,6 +195,7 @@ let unsettledClearing: RestoreRun;
 let locked: RestoreRun;
 const abandoned = new Map<Way, RestoreRun>();
 let marked: RestoreRun;
+let markedLater: RestoreRun;
 const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
 const defective = new Map<string, RestoreRun>();
@@ -212,6 +210,7 @@ beforeAll(async () => {
   for (const way of WAYS) if (way !== 'forward') abandoned.set(way, await run({}, {}, false, way));
   locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
   marked = await run({ MarkControlPlane: [new LockedError('marked by restore-1 of another store')] });
+  markedLater = await run({ MarkControlPlane: [new LockedError('not now')] }, {}, false, 'forward', 'fenced');
   for (const subject of SUBJECTS) {
     const { name, step, before, state } = subject;
     for (const { error, attempts } of retriesOf(state)) {
@@ -279,25 +278,22 @@ describe('the machine restore-control-plane', () => {
   });
 
   it.each([
-    ['back', WAYS_BACK['Start the control plane']],
-    ['start', WAYS_BACK['Fence the control plane']],
-    ['leave', WAYS_BACK['Prepare the data']],
-  ] as const)(
-    'goes the way %s when the restore is abandoned, under its lock, and gives the result',
-    (way, steps = []) => {
-      const ended = found(abandoned, way);
-      expect(ended.error).toBeUndefined();
-      expect(ended.result?.outcome).toBe('abandoned');
-      expect(ended.calls.map(({ functionName }) => functionName)).toEqual([
-        'PlanRestore',
-        'LockControlPlane',
-        'MarkControlPlane',
-        ...steps,
-        'ReleaseControlPlane',
-        'ReportRestore',
-      ]);
-    },
-  );
+    ['back', TAKEN_BACK],
+    ['start', STARTED_AGAIN],
+    ['leave', ['FinishRestore']],
+  ] as const)('goes the way %s when the restore is abandoned, under its lock, and gives the result', (way, steps) => {
+    const ended = found(abandoned, way);
+    expect(ended.error).toBeUndefined();
+    expect(ended.result?.outcome).toBe('abandoned');
+    expect(ended.calls.map(({ functionName }) => functionName)).toEqual([
+      'PlanRestore',
+      'LockControlPlane',
+      'MarkControlPlane',
+      ...steps,
+      'ReleaseControlPlane',
+      'ReportRestore',
+    ]);
+  });
 
   it('is refused while another operation works on the control plane, by the name of its owner', () => {
     expect(locked.error).toMatchObject({ name: 'LockedError', message: 'locked by nightly-1' });
@@ -314,6 +310,18 @@ describe('a control plane that another Lifeboat has marked', () => {
       'LockControlPlane',
       'MarkControlPlane',
       'ReleaseControlPlane',
+      'ReportRestore',
+    ]);
+  });
+});
+
+describe('a restore that was fenced before and can not be marked just now', () => {
+  it('keeps its lock, for it may go on later', () => {
+    expect(markedLater.error?.name).toBe('LockedError');
+    expect(markedLater.calls.map(({ functionName }) => functionName)).toEqual([
+      'PlanRestore',
+      'LockControlPlane',
+      'MarkControlPlane',
       'ReportRestore',
     ]);
   });
