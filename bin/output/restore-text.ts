@@ -87,7 +87,7 @@ export function describeStopped({ operation, controlPlane, target }: RestorePlan
 }
 
 /** What abandoning a restore does, as a person reads it before saying yes. */
-export function describeAbandonment({ restore, way, breach }: Abandonment): string {
+export function describeAbandonment({ restore, way, breach, other }: Abandonment): string {
   const { operation, controlPlane, point, target } = restore.plan;
   const sentences = {
     back: 'the API servers and etcd are stopped, the old data are put back, and all is started again',
@@ -97,9 +97,12 @@ export function describeAbandonment({ restore, way, breach }: Abandonment): stri
   const directories = target.datastores.map(({ mountPath }) => `${mountPath}/lifeboat-${operation}`).join(', ');
   return [
     `restore ${operation} of ${controlPlane} to ${point} is closed for ever`,
-    ...(breach === undefined ? [] : [`warning:   somebody may have written behind its fence: ${breach}`]),
+    ...(breach === undefined || breach === other
+      ? []
+      : [`warning:   somebody may have written behind its fence: ${breach}`]),
+    ...(other === undefined ? [] : [`warning:   ${other}`]),
     `data:      ${sentences[way]}`,
-    `removed:   its pods, staged files, pause and lock`,
+    `removed:   its ${other === undefined ? 'pods, staged files, pause and lock' : 'staged files and lock; nothing is changed in the management cluster'}`,
     ...(breach === undefined ? [] : [`kept:      what it put aside on the volumes (${directories})`]),
   ].join('\n');
 }

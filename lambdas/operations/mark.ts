@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import process from 'node:process';
 import * as z from 'zod';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
-import { ClusterUnreachableError, ConflictError, LockedError } from '../domain/errors.ts';
+import { ClusterUnreachableError, ConflictError, GateError, LockedError } from '../domain/errors.ts';
 import type { LockedRestore } from '../domain/restore.ts';
+import type { SeenMark } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { changeJson, encodeJson, findJson, readJson } from '../store/stored-json.ts';
@@ -43,15 +44,19 @@ export type Mark = z.infer<typeof markSchema>;
 const sightingSchema = z.strictObject({ text: z.string() });
 
 type Marking = Pick<LockedRestore, 'operation' | 'controlPlane' | 'platform'>;
+/** With the uid of the control plane as it was planned: one of its name with another uid is another one. */
+export type PlannedMarking = Marking & Pick<SeenMark, 'uid'>;
 type MarkPorts = Pick<ClusterRunPorts, 'connect' | 'store' | 'clock'>;
 
 /**
  * Marks the control plane for an operation that has its lock, or extends the mark that it has. LockedError names the operation of
- * another store that works on it. What operations of this store have left is taken over at once: the lock is ours.
+ * another store that works on it, GateError for another control plane than was planned. What operations of this store have left is
+ * taken over at once: the lock is ours.
  */
-export async function markControlPlane(item: LockedRestore, ports: ClusterRunPorts): Promise<null> {
+export async function markControlPlane(item: LockedRestore & PlannedMarking, ports: ClusterRunPorts): Promise<null> {
   await keepLock(item, ports);
-  await change(item, ports, async (text) => {
+  await change(item, ports, async ({ text, uid }) => {
+    refuseOther(item, uid);
     const found = await judge(text, item, ports.store);
     if (found.whose === 'ours') return extended(found.mark, ports);
     if (found.whose === 'foreign') await refuseWhileFresh(item, found, ports.store);
@@ -63,14 +68,15 @@ export async function markControlPlane(item: LockedRestore, ports: ClusterRunPor
 /**
  * Extends the mark of an operation, and gives it; undefined when the control plane's object is gone. One that somebody has removed
  * is made again, with another nonce, unless the operation was away for so long that another one may have come and gone.
- * LockedError when it is lost.
+ * LockedError when it is lost, GateError when the control plane is another one than was planned.
  */
 export async function keepMark(
-  item: Marking,
+  item: PlannedMarking,
   { wasAway }: { readonly wasAway: boolean },
   ports: MarkPorts,
 ): Promise<Mark | undefined> {
-  return await change(item, ports, async (text) => {
+  return await change(item, ports, async ({ text, uid }) => {
+    refuseOther(item, uid);
     const found = await judge(text, item, ports.store);
     if (found.whose === 'ours') return extended(found.mark, ports);
     if (found.whose === 'nobody' && !wasAway) return await newMark(item, ports);
@@ -78,10 +84,11 @@ export async function keepMark(
   });
 }
 
-/** LockedError when the control plane no longer has the mark of the operation. Nothing is written. */
-export async function checkMark(item: Marking, ports: MarkPorts): Promise<void> {
+/** Errors as of {@link keepMark}; the mark must be there. Nothing is written. */
+export async function checkMark(item: PlannedMarking, ports: MarkPorts): Promise<void> {
   const seen = await look(item, ports);
   if (seen === undefined) return;
+  refuseOther(item, seen.uid);
   const found = await judge(seen.text, item, ports.store);
   if (found.whose !== 'ours') throw lostMark(item, found);
 }
@@ -96,9 +103,32 @@ export async function readMark(item: Marking, ports: MarkPorts): Promise<Mark | 
 
 /** Takes the mark away if it is the operation's. No error without it, nor when the control plane's object is gone. */
 export async function removeMark(item: Marking, ports: MarkPorts): Promise<void> {
-  await change(item, ports, async (text) =>
+  await change(item, ports, async ({ text }) =>
     (await judge(text, item, ports.store)).whose === 'ours' ? null : undefined,
   );
+}
+
+/** Says that the control plane is another one than was planned; undefined when it is that one, or is gone. Nothing is written. */
+export async function whyOther(
+  item: Omit<PlannedMarking, 'operation'>,
+  ports: Pick<MarkPorts, 'connect'>,
+): Promise<string | undefined> {
+  const seen = await look(item, ports);
+  return seen === undefined ? undefined : describeOther(item, seen.uid);
+}
+
+function describeOther({ controlPlane, uid }: Omit<PlannedMarking, 'operation'>, foundUid: string): string | undefined {
+  if (foundUid === uid) return undefined;
+  return `${controlPlane} is another one than was planned: its uid was ${uid}, and now it is ${foundUid}`;
+}
+
+function refuseOther(item: PlannedMarking, foundUid: string): void {
+  const other = describeOther(item, foundUid);
+  if (other === undefined) return;
+  throw new GateError(other, {
+    remedy:
+      'It was deleted and made again since, or the kubeconfig leads to another management cluster. Nothing is changed there. See which it is, then plan a new restore.',
+  });
 }
 
 type Found =
@@ -124,7 +154,10 @@ function parseMark(text: string): Mark | undefined {
   }
 }
 
-async function look({ controlPlane, platform }: Marking, { connect }: MarkPorts) {
+async function look(
+  { controlPlane, platform }: Omit<Marking, 'operation'>,
+  { connect }: Pick<MarkPorts, 'connect'>,
+): Promise<SeenMark | undefined> {
   const name = parseControlPlaneName(controlPlane);
   return await platforms[platform].readMark((await connect(name.managementCluster)).api, name);
 }
@@ -133,7 +166,7 @@ async function look({ controlPlane, platform }: Marking, { connect }: MarkPorts)
 async function change(
   item: Marking,
   ports: MarkPorts,
-  decide: (text: string | null) => Promise<Mark | null | undefined>,
+  decide: (seen: SeenMark) => Promise<Mark | null | undefined>,
 ): Promise<Mark | undefined> {
   const name = parseControlPlaneName(item.controlPlane);
   const { api } = await ports.connect(name.managementCluster);
@@ -141,7 +174,7 @@ async function change(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const seen = await platform.readMark(api, name);
     if (seen === undefined) return undefined;
-    const next = await decide(seen.text);
+    const next = await decide(seen);
     if (next === undefined) return undefined;
     const text = next === null ? null : JSON.stringify(next);
     if (await platform.writeMark(api, name, { text, version: seen.version })) return next ?? undefined;

@@ -53,7 +53,9 @@ export interface FoundIdentity {
 /** The mark of an operation on a control plane, of which only its writer knows the form. */
 export interface SeenMark {
   readonly text: string | null;
-  /** Of the object that carries it, which changes with every write to that. */
+  /** Of the object that carries it: that of the control plane, as in its {@link RestoreTarget}. */
+  readonly uid: string;
+  /** Of the same object, which changes with every write to that. */
   readonly version: string;
 }
 
@@ -98,7 +100,7 @@ export interface Platform {
   /** What marks the control plane as being worked on, on an object of it that stays; undefined when that is not there. */
   readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined>;
   /** Sets the mark, or removes it (null), if the object has still that version; false when it has not, or is gone. */
-  writeMark(api: KubeApi, name: ControlPlaneName, mark: SeenMark): Promise<boolean>;
+  writeMark(api: KubeApi, name: ControlPlaneName, mark: Omit<SeenMark, 'uid'>): Promise<boolean>;
   /** Tells the platform that the data of a control plane are from a backup, for what it does after that. Safe to repeat. */
   markRestored(api: KubeApi, name: ControlPlaneName): Promise<void>;
 }

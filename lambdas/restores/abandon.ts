@@ -1,5 +1,6 @@
 import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import { restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
+import { whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { findBreach, findUse } from './breach.ts';
 import { openPlan, type LookedAtRestore } from './opened.ts';
@@ -23,6 +24,8 @@ export interface Abandonment {
   readonly way: Exclude<Way, 'forward'>;
   /** Why somebody may have written behind its fence; undefined when nobody can have. */
   readonly breach: string | undefined;
+  /** Why nothing is changed in the management cluster: the control plane is another one than was planned. */
+  readonly other: string | undefined;
 }
 
 /**
@@ -41,11 +44,15 @@ export async function judgeAbandonment(operation: string, ports: ClusterRunPorts
     });
   }
   const restore = await openPlan(planned.document, ports);
+  const { plan } = restore;
+  const other = await whyOther({ ...plan, uid: plan.target.uid }, ports);
   const breach =
     (await readBreach(operation, ports))?.reason ??
+    other ??
     (await findBreach(restore, ports)) ??
     ((await isServed(operation, ports)) ? undefined : await findUse(restore, ports));
-  return { restore, planSha256: planned.sha256, breach, way: await chooseWay(operation, breach !== undefined, ports) };
+  const way = other === undefined ? await chooseWay(operation, breach !== undefined, ports) : 'leave';
+  return { restore, planSha256: planned.sha256, breach, other, way };
 }
 
 /**

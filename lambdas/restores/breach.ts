@@ -4,7 +4,7 @@ import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
-import { readMark } from '../operations/mark.ts';
+import { readMark, whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
@@ -62,6 +62,8 @@ export async function lapseOf(
 export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPorts): Promise<string | undefined> {
   const { operation, controlPlane } = restore.plan;
   if (!(await isFenceBegun(operation, ports))) return undefined;
+  const other = await whyOther({ ...restore.plan, uid: restore.plan.target.uid }, ports);
+  if (other !== undefined) return other;
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return UNKNOWN;

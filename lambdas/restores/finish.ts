@@ -8,7 +8,7 @@ import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.t
 import { converge } from './converge.ts';
 import { readBegunPods } from './fed-pods.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
-import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
+import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
 import {
   doneName,
@@ -39,6 +39,10 @@ export async function finishRestore(
   const step = stepName('finish-restore', item.direction);
   if (await ports.journal.has(item.operation, doneName(step))) {
     await removeMark(item, ports);
+    return { done: true };
+  }
+  if (await isLeftToOther(item, ports)) {
+    await removeStaged(item.operation, ports);
     return { done: true };
   }
   const restore = await openRestore(item, ports);

@@ -3,7 +3,7 @@ import type { DirectedRestore } from '../domain/restore.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { checkLock, keepLock } from '../operations/lock.ts';
-import { checkMark, keepMark } from '../operations/mark.ts';
+import { checkMark, keepMark, type PlannedMarking } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { refuseTakenBack } from './resumed.ts';
 
@@ -16,10 +16,13 @@ export interface HeldControlPlane {
 }
 
 /**
- * Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost. A change on the
- * way forward is refused with GateError once the way back is begun: a delivery that hung until then comes too late.
+ * Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost, GateError when
+ * the control plane is another one than was planned. A change on the way forward is refused with GateError once the way back is begun: a delivery that hung until then comes too late.
  */
-export async function holdControlPlane(item: DirectedRestore, ports: ClusterRunPorts): Promise<HeldControlPlane> {
+export async function holdControlPlane(
+  item: DirectedRestore & PlannedMarking,
+  ports: ClusterRunPorts,
+): Promise<HeldControlPlane> {
   const { hadExpired } = await keepLock(item, ports);
   await keepMark(item, { wasAway: hadExpired }, ports);
   const checkHold = shared(async () => {

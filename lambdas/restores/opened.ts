@@ -1,7 +1,8 @@
 import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { GateError, NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
-import type { DatastorePlan, DirectedRestore, RestorePlan } from '../domain/restore.ts';
+import type { DatastorePlan, DirectedRestore, LockedRestore, Restore, RestorePlan } from '../domain/restore.ts';
+import { markControlPlane, whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
@@ -27,7 +28,8 @@ export interface PlannedDatastore {
 
 /**
  * The plan of a restore, and its control plane under lock and mark, which are extended. Errors as of {@link readRestorePlan};
- * LockedError when lock or mark are lost, GateError once the restore has ended: a late delivery or a redrive must not do anything.
+ * LockedError when lock or mark are lost, GateError when the control plane is another one than was planned, and once the restore has
+ * ended: a late delivery or a redrive must not do anything.
  */
 export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts): Promise<OpenedRestore> {
   const { operation, direction } = item;
@@ -42,7 +44,21 @@ export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts)
   }
   if (direction === 'back') await recordWayBack(operation, ports.clock(), ports);
   const plan = await readRestorePlan(item, ports);
-  return { ...describePlan(plan), ...(await holdControlPlane(item, ports)) };
+  return { ...describePlan(plan), ...(await holdControlPlane({ ...item, uid: plan.target.uid }, ports)) };
+}
+
+/** Marks the control plane that was planned. Nothing is marked for a restore that {@link isLeftToOther}. */
+export async function markRestore(item: LockedRestore, ports: ClusterRunPorts): Promise<null> {
+  if (await isLeftToOther(item, ports)) return null;
+  const { target } = await readRestorePlan(item, ports);
+  return await markControlPlane({ ...item, uid: target.uid }, ports);
+}
+
+/** Whether a restore is abandoned whose control plane is another one now: it ends without a look at that. */
+export async function isLeftToOther(item: Restore, ports: ClusterRunPorts): Promise<boolean> {
+  if (!(await isAbandoned(item.operation, ports))) return false;
+  const { target } = await readRestorePlan(item, ports);
+  return (await whyOther({ ...item, uid: target.uid }, ports)) !== undefined;
 }
 
 /** The same of a plan at hand, to look at only: whatever would change something is not held back by lock and mark. */

@@ -16,6 +16,7 @@ import {
   isServed,
   isSwapBegun,
   readApiBack,
+  readBreach,
   readCrashed,
   readFenced,
   readPauseSet,
@@ -153,7 +154,10 @@ async function describeAbandoned(
 ): Promise<string[]> {
   if (await isServed(operation, ports)) return [`${controlPlane} keeps the data of ${point}: they served already`];
   if (await isPutBack(operation, ports)) return [`the data of before are back in place`];
-  if (!(await isSwapBegun(operation, ports))) return [`the data of ${controlPlane} were never exchanged`];
+  if (!(await isSwapBegun(operation, ports))) {
+    const breach = await readBreach(operation, ports);
+    return [`the data of ${controlPlane} were never exchanged`, ...(breach === undefined ? [] : [breach.reason])];
+  }
   const claims = target.datastores.flatMap(({ members }) => members.map(({ claim }) => claim));
   return [
     `the data on ${claims.join(', ')} are as they were found: those of before or those of ${point}; nothing of them was changed`,

@@ -42,6 +42,14 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-marks-'));
   count += 1;
   name = `prod-${count}`;
+  await createHostedCluster();
+});
+afterEach(async () => {
+  await clients.end();
+  await rm(directory, { recursive: true });
+});
+
+async function createHostedCluster(): Promise<void> {
   const hostedCluster = {
     apiVersion: 'hypershift.openshift.io/v1beta1',
     kind: 'HostedCluster',
@@ -65,11 +73,7 @@ beforeEach(async () => {
       ),
     { timeoutSeconds: 60 },
   );
-});
-afterEach(async () => {
-  await clients.end();
-  await rm(directory, { recursive: true });
-});
+}
 
 /** A Lifeboat with a store of its own, and what it works with. */
 interface Lifeboat {
@@ -78,8 +82,11 @@ interface Lifeboat {
   /** How many tunnels and attachments were opened, and are still open. */
   readonly streams: { opened: number; open: number };
   /** Begins an operation, with the lock in its store. */
-  begin(operation: string): Promise<DirectedRestore>;
+  begin(operation: string): Promise<PlannedItem>;
 }
+
+/** What a step is given, with the uid of the control plane that was planned. */
+type PlannedItem = DirectedRestore & { readonly uid: string };
 
 function lifeboat(at: string): Lifeboat {
   const store = new DirectoryStore(join(directory, at));
@@ -126,7 +133,7 @@ function lifeboat(at: string): Lifeboat {
         point: 'any',
         planSha256: '0'.repeat(64),
       } as const;
-      return { ...planned, lock: { token: lock.token }, direction: 'forward' };
+      return { ...planned, uid: await uidOf(name), lock: { token: lock.token }, direction: 'forward' };
     },
   };
 }
@@ -140,10 +147,12 @@ const ageSighting = (at: string, milliseconds: number) => age(at, `marks/mgmt-a/
 const ageLock = (at: string, milliseconds: number) =>
   age(at, controlPlaneLock(`mgmt-a/${NAMESPACE}/${name}`), milliseconds);
 
-async function annotations(): Promise<Record<string, string>> {
-  const json = await server.kubectl(['get', 'hostedcluster', name, '--namespace', NAMESPACE, '--output=json']);
-  return (JSON.parse(json) as { metadata: { annotations: Record<string, string> } }).metadata.annotations;
+async function metadataOf(hostedCluster: string): Promise<{ uid: string; annotations: Record<string, string> }> {
+  const json = await server.kubectl(['get', 'hostedcluster', hostedCluster, '--namespace', NAMESPACE, '--output=json']);
+  return (JSON.parse(json) as { metadata: { uid: string; annotations: Record<string, string> } }).metadata;
 }
+const uidOf = async (hostedCluster: string) => (await metadataOf(hostedCluster)).uid;
+const annotations = async () => (await metadataOf(name)).annotations;
 const markedOperation = async () =>
   (JSON.parse((await annotations())['lifeboat.io/operation'] ?? '{}') as { operation?: string }).operation;
 
@@ -244,6 +253,33 @@ describe('the mark of an operation', () => {
     expect(await keepMark(item, { wasAway: false }, a.ports)).toBeUndefined();
   });
 
+  it('is neither made nor extended on a control plane that was deleted and made again, and nothing else is changed', async () => {
+    const a = lifeboat('a');
+    const item = await a.begin('restore-1');
+    await markControlPlane(item, a.ports);
+    const { cluster, checkHold } = await holdControlPlane(item, a.ports);
+    await server.kubectl(['delete', 'hostedcluster', name, '--namespace', NAMESPACE]);
+    // While nothing is there of that name, nothing is in the way of a restore that puts back what is left.
+    await checkHold();
+    await createHostedCluster();
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: NAMESPACE, name: `other-${name}` } };
+    const changes: (() => Promise<unknown>)[] = [
+      () => markControlPlane(item, a.ports),
+      () => keepMark(item, { wasAway: false }, a.ports),
+      () => holdControlPlane(item, a.ports),
+      () => cluster.api.create(object),
+      checkHold,
+    ];
+    for (const change of changes) {
+      await expect(change()).rejects.toMatchObject({
+        name: 'GateError',
+        message: `mgmt-a/${NAMESPACE}/${name} is another one than was planned: its uid was ${item.uid}, and now it is ${await uidOf(name)}`,
+      });
+    }
+    expect(await annotations()).toEqual({ others: 'stay' });
+    expect(await cluster.api.get({ ...object, ...object.metadata })).toBeUndefined();
+  });
+
   it('is written only onto the object as it was read', async () => {
     const { api } = lifeboat('a');
     const reference = {
@@ -276,7 +312,7 @@ describe('a step on the way forward that hung until the restore was taken back',
 });
 
 describe('a step whose operation has lost its control plane on the way', () => {
-  const LOSSES: readonly [string, (first: DirectedRestore, a: Lifeboat) => Promise<void>][] = [
+  const LOSSES: readonly [string, (first: PlannedItem, a: Lifeboat) => Promise<void>][] = [
     [
       'lock',
       async (_, a) => {

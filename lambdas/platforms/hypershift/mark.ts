@@ -10,12 +10,16 @@ const OPERATION_ANNOTATION = 'lifeboat.io/operation';
 export async function readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined> {
   const object = await api.get(referenceTo(name));
   if (object === undefined) return undefined;
-  const { annotations = {}, resourceVersion = '' } = object.metadata;
-  return { text: annotations[OPERATION_ANNOTATION] ?? null, version: resourceVersion };
+  const { annotations = {}, uid = '', resourceVersion = '' } = object.metadata;
+  return { text: annotations[OPERATION_ANNOTATION] ?? null, uid, version: resourceVersion };
 }
 
 /** Writes it only onto the HostedCluster as it was read. */
-export async function writeMark(api: KubeApi, name: ControlPlaneName, { text, version }: SeenMark): Promise<boolean> {
+export async function writeMark(
+  api: KubeApi,
+  name: ControlPlaneName,
+  { text, version }: Omit<SeenMark, 'uid'>,
+): Promise<boolean> {
   const metadata = { resourceVersion: version, annotations: { [OPERATION_ANNOTATION]: text } };
   try {
     await api.merge(referenceTo(name), { metadata });

@@ -21,6 +21,8 @@ const LEASE_MILLISECONDS = 20 * 60_000;
 /** A management cluster as far as the steps of a restore look at it: workloads by their replicas, and a pause. */
 export interface PaperCluster {
   pausedUntil: string | null;
+  /** Of the HostedCluster; that of the plan unless a test makes it another one. */
+  uid: string;
   /** The mark of a restore on the HostedCluster, by the name of its annotation. */
   annotations: Record<string, string | null>;
   /** Replicas by name; a workload has as many pods. */
@@ -62,6 +64,7 @@ export async function restoreOnPaper(plannedAt: Date, datastore: Partial<Datasto
   await locks.acquire(controlPlaneLock(CONTROL_PLANE), OPERATION, 'restores', LEASE_MILLISECONDS);
   const cluster: PaperCluster = {
     pausedUntil: null,
+    uid: plannedRestore().target.uid,
     annotations: {},
     replicas: { 'kube-apiserver': 0, etcd: 0 },
     changes: [],
@@ -205,12 +208,12 @@ function paperApi(cluster: PaperCluster) {
   return api;
 }
 
-function objectOf({ pausedUntil, annotations, replicas }: PaperCluster, kind: string, name: string): unknown {
+function objectOf({ pausedUntil, uid, annotations, replicas }: PaperCluster, kind: string, name: string): unknown {
   switch (kind) {
     case 'HostedControlPlane':
     case 'HostedCluster':
       return {
-        metadata: { name, annotations, resourceVersion: '1' },
+        metadata: { name, uid, annotations, resourceVersion: '1' },
         spec: pausedUntil === null ? {} : { pausedUntil },
       };
     case 'Deployment':
