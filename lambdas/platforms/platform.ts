@@ -91,12 +91,14 @@ export interface Platform {
   /** NotFoundError while the control plane has no administrator's kubeconfig yet. */
   hostedApi(api: KubeApi, name: ControlPlaneName): Promise<HostedApi>;
   /**
-   * Sets how long the platform's own reconcilers leave the control plane alone (`true`, or a time in RFC 3339), and returns when
-   * they know; null takes the pause away. Safe to repeat. GateError when they do not hear of it in time.
+   * Says how long the platform's own reconcilers are to leave the control plane alone (`true`, or a time in RFC 3339); null takes the
+   * pause away. Whether they know is told by `readPause`. Safe to repeat.
    */
   setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
-  /** The pause that the reconcilers know of, as `setPause` takes it; null without one. */
-  readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null>;
+  /** Who has to run for the reconcilers to hear of a pause, for people. */
+  readonly pauseIsTakenUpBy: string;
+  /** The pause that the reconcilers know of, as `setPause` takes it; null without one, undefined when none of them has anything to do. */
+  readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null | undefined>;
   /** What marks the control plane as being worked on, on an object of it that stays; undefined when that is not there. */
   readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined>;
   /** Sets the mark, or removes it (null), if the object has still that version; false when it has not, or is gone. */

@@ -47,7 +47,7 @@ export async function lapseOf(
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return (await readFenced(operation, ports)) === undefined ? undefined : UNKNOWN;
   if (begun.token !== token) return 'another operation had the lock of the control plane since';
-  const pause = await platform.readPause(cluster.api, name);
+  const pause = (await platform.readPause(cluster.api, name)) ?? null;
   if (pause === null) return 'the pause of the reconcilers is gone';
   if (pause !== 'true' && Date.parse(pause) < ports.clock().getTime() + MARGIN_MILLISECONDS) {
     return `the pause of the reconcilers ended at ${pause}`;

@@ -28,13 +28,15 @@ export async function startControlPlane(
 ): Promise<z.infer<typeof convergedSchema>> {
   if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await holdFence(item, restore, ports);
+  const pauseWaits = await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,
     remedy: 'Read the logs of the API servers; the datastore serves.',
   } as const;
   return await converge(item, goal, ports, async () => {
+    const pauseWaitsFor = await pauseWaits();
+    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const writer of restore.plan.target.writers) {
       const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;
       const waitsFor = await scaleTo(restore.cluster.api, writer, replicas);

@@ -4,7 +4,7 @@ import { GateError } from '../domain/errors.ts';
 import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
-import { STEPS, type LimitedStep } from '../../statemachines/restore-control-plane/steps.ts';
+import { PARTS, STEPS, type Awaited } from '../../statemachines/restore-control-plane/steps.ts';
 import { doneName, stepName, waitingName } from './records.ts';
 
 const LOOK_MILLISECONDS = 250;
@@ -19,7 +19,7 @@ const waitingSchema = z.strictObject({ since: z.iso.datetime(), lastAt: z.iso.da
 
 /** A part of a restore that is worked for until it is so. */
 export interface Goal {
-  readonly step: LimitedStep;
+  readonly step: Awaited;
   readonly direction: Direction;
   /** What a person should do when it is not so in time. */
   readonly remedy: string;
@@ -37,7 +37,7 @@ export async function converge(
   look: (workedSeconds: number) => Promise<string | undefined>,
 ): Promise<z.infer<typeof convergedSchema>> {
   const name = stepName(step, direction);
-  const { limitSeconds } = STEPS[step];
+  const { limitSeconds } = { ...STEPS, ...PARTS }[step];
   const since = await noteWaiting(item.operation, name, ports);
   const patience = ports.now() + PATIENCE_MILLISECONDS;
   for (;;) {

@@ -21,9 +21,11 @@ type Converged = z.infer<typeof convergedSchema>;
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await holdFence(item, restore, ports);
+  const pauseWaits = await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
   return await converge(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
+    const pauseWaitsFor = await pauseWaits();
+    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const { installation } of restore.datastores) {
       const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
       if (waitsFor !== undefined) return waitsFor;
@@ -37,13 +39,18 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
   await refuseTakenBack(item, ports);
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await holdFence(item, restore, ports);
+  const pauseWaits = await holdFence(item, restore, ports);
   const remedy =
     'Look at the pods named lifeboat-… in the namespace of the control plane and their events. One that stays while it is deleted is on a ' +
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await converge(item, { step: 'swap-data', direction: item.direction, remedy }, ports, look);
+  return await converge(
+    item,
+    { step: 'swap-data', direction: item.direction, remedy },
+    ports,
+    async () => (await pauseWaits()) ?? (await look()),
+  );
 }
 
 /**
@@ -54,9 +61,11 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await startsNothing('start-datastore', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
-  await holdFence(item, restore, ports);
+  const pauseWaits = await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
   return await converge(item, { step: 'start-datastore', direction: item.direction, remedy }, ports, async () => {
+    const pauseWaitsFor = await pauseWaits();
+    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const datastore of restore.datastores) {
       const { installation, plan } = datastore;
       const workload = statefulSetOf(installation);

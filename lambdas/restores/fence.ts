@@ -10,7 +10,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { holdFence } from './pause.ts';
-import { recordFenceBegun, recordFenced } from './records.ts';
+import { readFenceBegun, recordFenceBegun, recordFenced } from './records.ts';
 import { endsNothing, standingOf } from './resumed.ts';
 import { endWorkload } from './workloads.ts';
 
@@ -26,7 +26,11 @@ export async function fenceControlPlane(
   if (await endsNothing(item, ports)) return { done: true };
   const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   const restore = await openRestore(item, ports);
-  await holdFence(item, restore, ports);
+  const pauseWaits = await holdFence(item, restore, ports);
+  if (item.direction === 'forward' && (await readFenceBegun(item.operation, ports)) === undefined) {
+    const paused = await pauseControlPlane(item, pauseWaits, ports);
+    if (!paused.done) return paused;
+  }
   const at = ports.clock().toISOString();
   // Only what is paused is noted: without the note a restore that goes on plans anew.
   if (item.direction === 'forward') {
@@ -40,6 +44,8 @@ export async function fenceControlPlane(
   } as const;
   let before: string | undefined;
   return await converge(item, goal, ports, async () => {
+    const pauseWaitsFor = await pauseWaits();
+    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const writer of restore.plan.target.writers) {
       const waitsFor = await endWorkload(restore.cluster.api, writer);
       if (waitsFor !== undefined) return waitsFor;
@@ -62,6 +68,20 @@ export async function fenceControlPlane(
     await recordFenced(item.operation, { at, datastores: Object.fromEntries(datastores) }, ports);
     return undefined;
   });
+}
+
+/** A step of its own: while it is worked for nothing is ended, and whoever is interrupted there can begin anew. */
+async function pauseControlPlane(
+  item: DirectedRestore,
+  pauseWaits: () => Promise<string | undefined>,
+  ports: ClusterRunPorts,
+): Promise<z.infer<typeof convergedSchema>> {
+  const goal = {
+    step: 'pause-control-plane',
+    direction: item.direction,
+    remedy: 'See whether that runs, then restore again: without a pause the API servers would be started again.',
+  };
+  return await converge(item, goal, ports, pauseWaits);
 }
 
 async function anyMemberRuns({ cluster, datastores }: OpenedRestore): Promise<boolean> {

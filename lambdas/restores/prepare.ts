@@ -42,10 +42,12 @@ export async function prepareData(
   const fed = await fedPods(item.operation, ports);
   const followed = followedPods();
   const begun = new Set<string>();
+  const rebuild = rebuildLost(restore, ports);
   let feeds: readonly Feed[] | undefined;
   return await converge(item, goal, ports, async () => {
     if (feeds === undefined) {
-      await rebuildLost(restore, ports);
+      const waitsFor = await rebuild();
+      if (waitsFor !== undefined) return waitsFor;
       feeds = await feedsOf(restore, ports);
     }
     const waits = await Promise.all(

@@ -8,21 +8,28 @@ import { isWhole, type OpenedRestore } from './opened.ts';
 /**
  * Makes what the plan found lost and what the next steps work with: first the Secrets and ConfigMaps of the recovery point, then
  * the members' claims. The reconcilers are paused before, for they would sign with new keys. Nothing that is there is changed,
- * and nothing at all is done for a control plane that lacks nothing. Safe to repeat.
+ * and nothing at all is done for a control plane that lacks nothing. Gives a look at it: what it waits for; undefined when all is made.
+ * Safe to repeat.
  */
-export async function rebuildLost(restore: OpenedRestore, ports: ClusterRunPorts): Promise<void> {
+export function rebuildLost(restore: OpenedRestore, ports: ClusterRunPorts): () => Promise<string | undefined> {
   const { plan, cluster, name } = restore;
   const claims = restore.datastores.flatMap(({ installation }) =>
     installation.members.flatMap(({ lostClaim }) => lostClaim ?? []),
   );
-  if (plan.lostIdentity.length === 0 && claims.length === 0 && isWhole(plan)) return;
-  await keepPaused(restore, ports);
-  if (plan.lostIdentity.length > 0) {
-    const identity = await readIdentity(await ports.catalogue.find(plan.point, name), ports.store);
-    const lost = identity.filter((object) => plan.lostIdentity.includes(describeObject(object)));
-    for (const object of lost) await cluster.api.create(withoutHistory(object));
-  }
-  for (const claim of claims) await cluster.api.create(claim);
+  const lacksNothing = plan.lostIdentity.length === 0 && claims.length === 0 && isWhole(plan);
+  const pauseWaits = keepPaused(restore, ports);
+  return async () => {
+    if (lacksNothing) return undefined;
+    const waitsFor = await pauseWaits();
+    if (waitsFor !== undefined) return waitsFor;
+    if (plan.lostIdentity.length > 0) {
+      const identity = await readIdentity(await ports.catalogue.find(plan.point, name), ports.store);
+      const lost = identity.filter((object) => plan.lostIdentity.includes(describeObject(object)));
+      for (const object of lost) await cluster.api.create(withoutHistory(object));
+    }
+    for (const claim of claims) await cluster.api.create(claim);
+    return undefined;
+  };
 }
 
 /** An object as somebody would make it who had it before: without what the API server and dead owners have put into it. */

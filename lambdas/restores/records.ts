@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
+import type { PARTS, RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
 import {
   restorePlanSchema,
@@ -76,18 +76,21 @@ export async function readWarnings(operation: string, datastore: string, { journ
 /** A step by its direction, as the journal and the phases of the result name it. */
 type Directed<Step extends string> = Step | `${Step}-back`;
 
+/** What notes in the journal when it was begun and done. */
+type Journaled = RestoreStep | keyof typeof PARTS;
+
 /** Name of a step in the journal. */
 export function stepName<Step extends string>(step: Step, direction: Direction): Directed<Step> {
   return direction === 'forward' ? step : `${step}-back`;
 }
 
 /** The document that a step leaves in the journal when it is begun. */
-export function waitingName(name: Directed<RestoreStep>): string {
+export function waitingName(name: Directed<Journaled>): string {
   return `steps/${name}-waiting`;
 }
 
 /** The document that a step leaves in the journal when it is done. */
-export function doneName(name: Directed<RestoreStep>): string {
+export function doneName(name: Directed<Journaled>): string {
   return `steps/${name}`;
 }
 

@@ -1,4 +1,4 @@
-import { TIMED_STEPS } from '../../statemachines/restore-control-plane/steps.ts';
+import { TIMED } from '../../statemachines/restore-control-plane/steps.ts';
 import {
   restoreResultSchema,
   stepTimesSchema,
@@ -31,7 +31,7 @@ import {
 
 /** There and back; those that a restore has not taken are left out later. */
 const STEPS = (['forward', 'back'] as const).flatMap((direction) =>
-  TIMED_STEPS.map((step) => stepName(step, direction)),
+  TIMED.map((step) => stepName(step, direction)),
 );
 
 /** Between two steps of one run there is less. */

@@ -33,7 +33,9 @@ export async function takeSafetyPoint(
   return await ports.journal.once(item.operation, 'take-safety-point', safetyPointSchema, async () => {
     const startedAt = ports.clock().toISOString();
     const restore = await openRestore(item, ports);
-    await holdFence(item, restore, ports);
+    const renewPause = await holdFence(item, restore, ports);
+    // The pause of before lasts on while the new one is taken up; the next step waits for that.
+    await renewPause();
     const done = (point: Pick<SafetyPoint, 'id' | 'reason' | 'verdict'>) => {
       return { ...point, startedAt, doneAt: ports.clock().toISOString() };
     };

@@ -30,7 +30,13 @@ export type LimitedStep = {
   [Name in RestoreStep]: (typeof STEPS)[Name] extends { readonly limitSeconds: number } ? Name : never;
 }[RestoreStep];
 
-/** The steps of which a restore records the times, in their order; between the first and the last the API is away. */
-export const TIMED_STEPS = (Object.entries(STEPS) as [RestoreStep, Step][]).flatMap(([name, { isTimed }]) =>
-  isTimed === true ? [name] : [],
+/** Parts of a step that are waited for by themselves, within its calls: limited, told and timed as a step is. */
+export const PARTS = { 'pause-control-plane': { limitSeconds: 120 } } as const;
+
+/** What is asked again until it is done. */
+export type Awaited = LimitedStep | keyof typeof PARTS;
+
+/** Of what a restore records the times, in its order; from the fence to the last but one the API is away. */
+export const TIMED = (Object.entries(STEPS) as [RestoreStep, Step][]).flatMap(([name, { isTimed }]) =>
+  name === 'fence-control-plane' ? ['pause-control-plane' as const, name] : isTimed === true ? [name] : [],
 );

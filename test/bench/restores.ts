@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
-import { TIMED_STEPS } from '../../statemachines/restore-control-plane/steps.ts';
+import { TIMED } from '../../statemachines/restore-control-plane/steps.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
@@ -46,7 +46,7 @@ interface Figures extends Layout {
 }
 
 /** While the API is away. */
-const PHASES = TIMED_STEPS.slice(1, -1);
+const PHASES = TIMED.slice(TIMED.indexOf('fence-control-plane'), -1);
 
 const outputSchema = z.object({
   plan: z.object({ datastores: z.array(z.object({ sizeBytes: z.int() })) }),

@@ -63,7 +63,14 @@ const nameOf = ({ namespace, name }: HostedCluster): ControlPlaneName => ({
   name,
 });
 const targetOf = (of: HostedCluster) => hypershift.restoreTarget(api, nameOf(of));
-const setPause = (of: HostedCluster, pausedUntil: string | null) => hypershift.setPause(api, nameOf(of), pausedUntil);
+async function setPause(of: HostedCluster, pausedUntil: string | null): Promise<void> {
+  await hypershift.setPause(api, nameOf(of), pausedUntil);
+  if (pausedUntil === null) return;
+  await waitFor('the pause to be taken up', async () => (await hypershift.readPause(api, nameOf(of))) === pausedUntil, {
+    timeoutSeconds: 60,
+    intervalMilliseconds: 100,
+  });
+}
 const get = ({ controlPlaneNamespace }: HostedCluster, ...args: readonly string[]) =>
   cluster.kubectl(['--namespace', controlPlaneNamespace, 'get', ...args]);
 const inTenMinutes = () => new Date(Date.now() + 600_000).toISOString().replace(/\.\d+Z$/, 'Z');

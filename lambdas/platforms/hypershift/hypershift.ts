@@ -60,6 +60,7 @@ export const hypershift: Platform = {
   etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)),
   hostedApi: describeHostedApi,
   setPause: pauseHostedCluster,
+  pauseIsTakenUpBy: "HyperShift's operator (namespace hypershift), which copies it to the HostedControlPlane",
   readPause,
   readMark,
   writeMark,

@@ -21,6 +21,8 @@ const LEASE_MILLISECONDS = 20 * 60_000;
 /** A management cluster as far as the steps of a restore look at it: workloads by their replicas, and a pause. */
 export interface PaperCluster {
   pausedUntil: string | null;
+  /** Whether the pause that is set is copied to where the reconcilers look; a test may have it that it is not. */
+  takesUpPauses: boolean;
   /** Of the HostedCluster; that of the plan unless a test makes it another one. */
   uid: string;
   /** The mark of a restore on the HostedCluster, by the name of its annotation. */
@@ -64,6 +66,7 @@ export async function restoreOnPaper(plannedAt: Date, datastore: Partial<Datasto
   await locks.acquire(controlPlaneLock(CONTROL_PLANE), OPERATION, 'restores', LEASE_MILLISECONDS);
   const cluster: PaperCluster = {
     pausedUntil: null,
+    takesUpPauses: true,
     uid: plannedRestore().target.uid,
     annotations: {},
     replicas: { 'kube-apiserver': 0, etcd: 0 },
@@ -179,7 +182,7 @@ function paperApi(cluster: PaperCluster) {
         return Promise.resolve();
       }
       cluster.changes.push(`merge ${name} ${JSON.stringify(patch)}`);
-      if (patch.spec !== undefined) cluster.pausedUntil = patch.spec.pausedUntil;
+      if (patch.spec !== undefined && cluster.takesUpPauses) cluster.pausedUntil = patch.spec.pausedUntil;
       return Promise.resolve();
     },
     delete: ({ name }: { name: string }) => {
