@@ -15,7 +15,10 @@ import type { KubeApi } from '../kube/kube-api.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { namespacesOf, type OpenedRestore } from './opened.ts';
 
-/** For its node, its image and its volume; more than a slow registry needs. */
+/**
+ * For its node, its image and its volume; more than a slow registry needs. Less than any step's pause lasts: a pod that exchanges data
+ * does it within this time or not at all.
+ */
 const BEGIN_MILLISECONDS = 10 * 60 * 1000;
 
 /** Uids of pods of a restore that are known to be over: locks that they have left on volumes are broken by these names. */
@@ -84,6 +87,8 @@ export async function followPod(
         if (holder !== undefined && (await isOver(api, found, holder))) followed.over.add(holder);
         return `pod ${name} waits: ${progress.reason}`;
       }
+      // An earlier run has made it; this one makes it again.
+      if (progress.exitCode === HELPER_EXIT_CODES.tooLate) return `pod ${name} is made again: ${progress.reason}`;
       const message = `pod ${name} in namespace ${namespace} failed: ${progress.reason}`;
       if (progress.exitCode !== null && FINAL_EXIT_CODES.includes(progress.exitCode)) {
         throw new GateError(message, { remedy: 'Put right what it says; the pod itself has changed nothing.' });
@@ -172,6 +177,7 @@ export function onVolumes(
             operation: plan.operation,
             ...work,
             over: [...followed.over],
+            notAfter: new Date(ports.clock().getTime() + BEGIN_MILLISECONDS),
             ...(helperImage !== undefined && { helperImage }),
           }),
         ),

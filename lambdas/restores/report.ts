@@ -75,7 +75,8 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
     state: abandoned
       ? await describeAbandoned(plan, ports)
       : outcome === 'stuck'
-        ? describeState(plan, safety?.id ?? undefined, new Set(steps.map(({ name }) => name)), {
+        ? describeState(plan, safety?.id ?? undefined, {
+            done: new Set(steps.map(({ name }) => name)),
             paused: describePause(plan, await readPauseSet(operation, ports)),
             isSwapBegun: await isSwapBegun(operation, ports),
           })
@@ -177,19 +178,30 @@ function describePause({ target }: RestorePlan, ours: string | undefined): strin
 function describeState(
   { operation, target, datastores }: RestorePlan,
   safetyPoint: string | undefined,
-  done: ReadonlySet<string>,
-  { paused, isSwapBegun: swapBegun }: { readonly paused: string; readonly isSwapBegun: boolean },
+  {
+    done,
+    isSwapBegun: isBegun,
+    paused,
+  }: { readonly done: ReadonlySet<string>; readonly isSwapBegun: boolean; readonly paused: string },
 ): string[] {
+  const isBack = done.has('swap-data-back');
   const swapped = done.has('swap-data')
     ? 'in place of the old data'
     : 'on some volumes perhaps in place of the old data';
-  const isOld = done.has('swap-data-back') || !swapBegun;
-  const data = isOld ? 'the old data are in place' : `the restored data are ${swapped}`;
+  const exchanged = isBack ? 'the old data are back in place' : `the restored data are ${swapped}`;
+  const own = ({ mountPath }: { readonly mountPath: string }) => `${mountPath}/lifeboat-${operation}`;
   return [
     ...target.datastores.map(
+      ({ namespace }) =>
+        `Remove pods that the restore has left, before etcd is started: kubectl delete pods --namespace ${namespace} --selector lifeboat.io/operation=${operation}`,
+    ),
+    ...target.datastores.map(
       ({ namespace, statefulSet, replicas, mountPath, dataDirectory, members }) =>
-        `StatefulSet ${namespace}/${statefulSet}: ${data}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
-        `starts with are ${mountPath}/${dataDirectory}${isOld ? '' : `; what was there before lies in ${mountPath}/lifeboat-${operation}/previous`}. ` +
+        `StatefulSet ${namespace}/${statefulSet}: ${isBegun ? exchanged : 'the data were never exchanged'}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
+        `starts with are ${mountPath}/${dataDirectory}` +
+        (isBegun && !isBack
+          ? `; where ${own({ mountPath })}/previous is there, it holds what was there before. `
+          : '. ') +
         `It had ${replicas} replicas, and its data want ${members.length}.`,
     ),
     ...target.writers.map(

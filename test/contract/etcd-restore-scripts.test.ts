@@ -21,7 +21,7 @@ import {
 
 jest.setTimeout(900_000);
 
-const { refused, wrongSnapshot, noRoom } = HELPER_EXIT_CODES;
+const { refused, wrongSnapshot, noRoom, tooLate } = HELPER_EXIT_CODES;
 const { mountPath, readVolume, writeVolume, commandOfStep, run } = useScriptVolume();
 
 /** How a script is interrupted: before its nth command, or while the nth `rm` has removed but one file. */
@@ -304,5 +304,34 @@ describe('an etcd that still runs', () => {
     expect(await run('swap')).toMatchObject({ exitCode: refused });
     expect(await run('back')).toMatchObject({ exitCode: 0 });
     expect(below(await readVolume(), 'data')).toEqual(below(dataOf('data', 'old'), 'data'));
+  });
+});
+
+describe('a pod that begins after the time until which it may move data', () => {
+  const prepared = { ...dataOf(`${OWN}/restored`, 'new'), [`${OWN}/prepared`]: '' };
+  const halfSwapped = { ...dataOf(`${OWN}/previous`, 'old'), ...prepared };
+  const inSeconds = (seconds: number) => ({ NOT_AFTER: String(Math.floor(Date.now() / 1000) + seconds) });
+
+  it.each([
+    ['swap', 'before the exchange', { ...dataOf('data', 'live, weeks newer'), ...prepared }],
+    ['swap', 'in the middle of it', halfSwapped],
+    ['back', 'after it', { ...dataOf('data', 'new'), ...dataOf(`${OWN}/previous`, 'old') }],
+    ['back', 'in the middle of it', halfSwapped],
+  ] as const)('moves nothing (%s, %s), and one in time does its work', async (step, _, volume) => {
+    await writeVolume(volume);
+    const late = await run(step, SNAPSHOT, inSeconds(-5));
+    expect(late).toMatchObject({
+      exitCode: tooLate,
+      stdout: expect.stringMatching(
+        new RegExp(`^${step} has come \\d+ s too late, by the clock of its node: nothing was moved\n$`),
+      ),
+    });
+    const untouched = await readVolume();
+    for (const place of ['data', `${OWN}/previous`, `${OWN}/restored`]) {
+      expect(below(untouched, place)).toEqual(below(volume, place));
+    }
+    expect(await run(step, SNAPSHOT, inSeconds(60))).toMatchObject({ exitCode: 0 });
+    const content = step === 'swap' ? NEW : below(dataOf('data', 'old'), 'data');
+    expect(below(await readVolume(), 'data')).toEqual(content);
   });
 });

@@ -126,8 +126,12 @@ export function useScriptVolume() {
         );
   }
 
-  async function run(step: Step, input: Uint8Array = SNAPSHOT): Promise<CommandResult> {
-    const env = podEnvironment(leftAtWork(await readVolume()));
+  async function run(
+    step: Step,
+    input: Uint8Array = SNAPSHOT,
+    variables: NodeJS.ProcessEnv = {},
+  ): Promise<CommandResult> {
+    const env = { ...podEnvironment(leftAtWork(await readVolume())), ...variables };
     return runCommand(BUSYBOX, commandOfStep(step), { input, env });
   }
 

@@ -71,6 +71,7 @@ describe('every helper pod', () => {
           ).metadata.annotations?.['lifeboat.io/made-as'] ?? metadata.name,
       );
     expect(madeAs({ over: ['uid-1'] })).toEqual(madeAs({}));
+    expect(madeAs({ notAfter: new Date() })).toEqual(madeAs({}));
     const others = madeAs({ helperImage: 'mirror.example/curl:1' });
     expect(new Set([...others, ...madeAs({})]).size).toBe(8);
   });

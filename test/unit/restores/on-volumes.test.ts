@@ -50,13 +50,14 @@ function lookAt(action: 'swap' | 'back'): () => Promise<string | undefined> {
   return onVolumes(restore, { action }, ports);
 }
 
-/** What a pod that is there is told of pods that are over. */
-function toldOver(name: string): unknown {
+/** What a pod that is there is told by a variable. */
+function variable(name: string, of: string): unknown {
   const pod = pods.get(name);
   const [container] = pod === undefined ? [] : containersOf(pod);
   const env = (container?.['env'] ?? []) as readonly { readonly name: string; readonly value?: string }[];
-  return env.find((variable) => variable.name === 'PODS_OVER')?.value;
+  return env.find((one) => one.name === of)?.value;
 }
+const toldOver = (name: string) => variable(name, 'PODS_OVER');
 
 beforeEach(() => {
   pods.clear();
@@ -109,6 +110,16 @@ describe('a pod that finds another one at work on its volume', () => {
     expect(await look()).toMatch(/^pod another is being deleted since/);
     pods.delete('another');
     expect(await look()).toContain(atWork);
+  });
+
+  it('is made again when it has come too late for the run that has made it', async () => {
+    const look = lookAt('back');
+    await look();
+    expect(variable(BACK, 'NOT_AFTER')).toBe(String(Date.parse('2026-01-02T03:10:10Z') / 1000));
+    ended(BACK, 14, 'back has come 7 s too late');
+    expect(await look()).toMatch(/is made again: .*back has come 7 s too late$/);
+    pods.delete(BACK);
+    expect(await look()).toBe(`pod ${BACK} is being created`);
   });
 
   it('ends the step when it refuses', async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { restorePlanSchema, restoreResultSchema, type RestoreEnd } from '../../../lambdas/domain/restore.ts';
 import type { RunPorts } from '../../../lambdas/operations/ports.ts';
 import { findRestorePlan, recordWarning } from '../../../lambdas/restores/records.ts';
@@ -50,6 +51,33 @@ describe('the result of a restore', () => {
     const former = { ...result, warnings: undefined };
     expect(restoreResultSchema.parse(former).warnings).toEqual([]);
   });
+
+  it.each([
+    ['never begun', [], /the data were never exchanged/, null],
+    ['begun', ['swap-data-waiting'], /on some volumes perhaps in place/, /where \S+\/previous is there, it holds/],
+    ['done', ['swap-data-waiting', 'swap-data'], /are in place of the old data/, /where \S+\/previous is there/],
+    ['taken back', ['swap-data-waiting', 'swap-data-back'], /the old data are back in place/, null],
+  ])(
+    'says where the data are when it is stuck and the exchange was %s, and how its pods are removed',
+    async (_, steps, data, previous) => {
+      await journal.record(RESTORE.operation, 'plan', restorePlanSchema, plannedRestore());
+      const planSha256 = (await findRestorePlan(RESTORE.operation, { journal }))?.sha256 ?? '';
+      const at = '2026-01-02T04:05:06Z';
+      for (const step of steps) {
+        const document = step.endsWith('-waiting') ? { since: at, lastAt: at } : { startedAt: at, doneAt: at };
+        await journal.record(RESTORE.operation, `steps/${step}`, z.unknown(), document);
+      }
+      const ports = { journal, clock: () => new Date(at) } as RunPorts;
+      const end = { ...RESTORE, planSha256, outcome: 'stuck', failure: null, failureOnTheWayBack: null } as const;
+      const state = (await reportRestore(end, ports)).state.join('\n');
+      expect(state).toMatch(data);
+      if (previous === null) expect(state).not.toContain('/previous');
+      else expect(state).toMatch(previous);
+      expect(state).toContain(
+        `kubectl delete pods --namespace clusters-prod --selector lifeboat.io/operation=${RESTORE.operation}`,
+      );
+    },
+  );
 
   it('says of a step whose time was over just that, whoever ended it', async () => {
     await journal.record(RESTORE.operation, 'plan', restorePlanSchema, plannedRestore());

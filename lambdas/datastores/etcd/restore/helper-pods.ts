@@ -35,6 +35,8 @@ export interface PreparationPlan extends HelperPlan {
 }
 
 export interface SwapPlan extends HelperPlan {
+  /** `swap` and `back` move nothing later than this, however late a node takes the pod; undefined: whenever they begin. */
+  readonly notAfter?: Date;
   /** Forward to the restored data, back to those before, or remove all that the operation keeps on the volume. */
   readonly action: 'swap' | 'back' | 'clear';
   /** For `clear`: whether a verified recovery point holds what lay there before. Without it that stays and the pod refuses. */
@@ -208,7 +210,7 @@ function hashOf(text: string): string {
 
 function scriptContainer(
   installation: EtcdInstallation,
-  { operation, helperImage = HELPER_IMAGE, over = [] }: HelperPlan,
+  { operation, helperImage = HELPER_IMAGE, over = [], notAfter }: HelperPlan & Pick<SwapPlan, 'notAfter'>,
   name: string,
   script: string,
   args: readonly string[] = [],
@@ -224,6 +226,8 @@ function scriptContainer(
       ownField('POD_UID', 'metadata.uid'),
       // The API server drops an empty value.
       { name: 'PODS_OVER', ...(over.length > 0 && { value: over.join(' ') }) },
+      // In seconds, for `date`. Not an argument: a pod that is there already is not made again for a later time.
+      ...(notAfter === undefined ? [] : [{ name: 'NOT_AFTER', value: String(Math.floor(notAfter.getTime() / 1000)) }]),
     ],
     ...sharedByContainers(installation, helperIdentity(installation)),
   };

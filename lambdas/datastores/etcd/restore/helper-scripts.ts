@@ -8,9 +8,11 @@ export const HELPER_EXIT_CODES = {
   noRoom: 12,
   /** Another script of the operation is at work on the volume, or was ended there; {@link holderOf} its message tells whose. */
   busy: 13,
+  /** It has begun after the time until which it may move data; nothing was moved. */
+  tooLate: 14,
 } as const;
 
-const { refused, wrongSnapshot, noRoom, busy } = HELPER_EXIT_CODES;
+const { refused, wrongSnapshot, noRoom, busy, tooLate } = HELPER_EXIT_CODES;
 
 /** The uid of the pod that a script which ended with `busy` has found at work. */
 export function holderOf(message: string): string | undefined {
@@ -105,6 +107,12 @@ require_identity() {
     give_up ${refused} "$1 does not hold what lay in $data before the swap"
   fi
 }
+# A pod may wait for its node long after its restore has ended: then the data are no longer those that it was made for.
+require_in_time() {
+  if [ -n "\${NOT_AFTER:-}" ] && [ "$(date +%s)" -gt "$NOT_AFTER" ]; then
+    give_up ${tooLate} "$0 has come $(($(date +%s) - NOT_AFTER)) s too late, by the clock of its node: nothing was moved"
+  fi
+}
 # etcd holds this lock for as long as it runs; not every helper image can look at it.
 require_unused() {
   if command -v flock > /dev/null && [ -e "$data/member/snap/db" ] && ! flock -n "$data/member/snap/db" true; then
@@ -191,6 +199,9 @@ require_unused
 if ! is_aside; then
   identity_of "$data" > "$own/identity"
   settle
+fi
+require_in_time
+if ! is_aside; then
   if [ -e "$data" ]; then
     mv "$data" "$own/previous"
   else
@@ -225,6 +236,7 @@ fi
 if [ -e "$own/previous" ]; then
   require_identity "$own/previous"
 fi
+require_in_time
 if [ -e "$data" ]; then
   require_unused
   aside=$own/restored
