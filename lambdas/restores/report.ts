@@ -30,9 +30,7 @@ import {
 } from './records.ts';
 
 /** There and back; those that a restore has not taken are left out later. */
-const STEPS = (['forward', 'back'] as const).flatMap((direction) =>
-  TIMED.map((step) => stepName(step, direction)),
-);
+const STEPS = (['forward', 'back'] as const).flatMap((direction) => TIMED.map((step) => stepName(step, direction)));
 
 /** Between two steps of one run there is less. */
 const IDLE_MILLISECONDS = 30_000;
