@@ -80,7 +80,7 @@ async function pauseControlPlane(
     step: 'pause-control-plane',
     direction: item.direction,
     remedy: 'See whether that runs, then restore again: without a pause the API servers would be started again.',
-  };
+  } as const;
   return await converge(item, goal, ports, pauseWaits);
 }
 
