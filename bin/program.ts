@@ -63,7 +63,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(json: boolean): Command {
+/** The command line with all its commands; nothing is run until it is given arguments. */
+export function buildProgram(json = false): Command {
   const program = new Command('lifeboat')
     .description('Backs up, restores and migrates hosted control planes of Kubernetes from outside.')
     .version(toolVersion())
