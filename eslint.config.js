@@ -6,7 +6,7 @@ const NAMED_ZOD = {
   message: "Write import * as z from 'zod'.",
 };
 
-// Imports go one way (README, "Where things live"); a room may not reach the rooms listed for it.
+// Imports go one way (docs/how-it-works.md, "Where things live"); a room may not reach the rooms listed for it.
 const mayNotImport = (room, ...rooms) => ({
   files: [`${room}/**/*.ts`],
   rules: {

@@ -38,7 +38,7 @@ export async function standingOf({ operation }: DirectedRestore, { journal }: Re
 
 /** What ends the way forward of a restore that was on its way back. */
 export function interruptedOnTheWayBack(operation: string, now: string): GateError {
-  return new GateError(`restore ${operation} was being taken back when it was interrupted`, {
+  return new GateError(`restore ${operation} was being rolled back when it was interrupted`, {
     remedy: `${now} To restore, begin a new operation.`,
   });
 }

@@ -57,8 +57,11 @@ function isMessage(node: ts.Node): boolean {
 
 /** What stands between the gaps of a text, the longest first. */
 export function fragmentsOf(text: string): string[] {
-  return text
-    .split(GAP)
-    .map((fragment) => fragment.trim())
-    .sort((a, b) => b.length - a.length);
+  return (
+    text
+      .split(GAP)
+      // With what joins it to the next part it would not be found where that is put in.
+      .map((fragment) => fragment.replace(/^[\s:;,.("]+|[\s:;,("]+$/g, ''))
+      .sort((a, b) => b.length - a.length)
+  );
 }

@@ -81,7 +81,7 @@ describe('how a policy stands', () => {
     [
       'ran in part',
       { lastRun: { ...LAST_RUN, status: 'partial', counts: { verified: 2, failed: 1, skipped: 0 } } },
-      'run nightly-20260109T230000Z partial: 1 failed, 0 skipped',
+      'run nightly-20260109T230000Z partial: 2 verified, 1 failed',
     ],
     ['selects nothing', { controlPlanes: [] }, 'it selects no control plane'],
     ['has a disabled schedule', { schedule: 'disabled' }, 'its schedule is disabled'],
