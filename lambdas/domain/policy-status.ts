@@ -116,6 +116,7 @@ export function describeExpiry({ managementCluster, endAt }: PolicyStatus['crede
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {
-  const notAsked = unreachable.length === 0 ? '' : `, ${unreachable.length} management clusters not asked`;
+  const few = unreachable.length === 1 ? '1 management cluster' : `${unreachable.length} management clusters`;
+  const notAsked = unreachable.length === 0 ? '' : `, ${few} not asked`;
   return `run ${runId} ${describeStatus({ status, counts })}: ${describeCounts(counts)}${notAsked}`;
 }
