@@ -95,7 +95,7 @@ function optionTable(options: readonly Option[]): string {
 }
 
 function defaultOf(value: unknown): string {
-  return value === undefined || value === false ? '-' : code(String(value));
+  return typeof value === 'string' ? code(value) : '-';
 }
 
 /** Markdown would take a name in angle brackets for a tag. */

@@ -99,7 +99,7 @@ function rowsOf(given: JsonSchema, key: string, isRequired: boolean): Row[] {
 }
 
 function childrenOf(one: JsonSchema, key: string): Row[] {
-  const { properties = {}, required = [], additionalProperties, items, anyOf = [] } = one;
+  const { required = [], additionalProperties, items, anyOf = [] } = one;
   if (typeof additionalProperties === 'object') {
     const entry = resolve(additionalProperties);
     return entry.properties === undefined && entry.anyOf === undefined
@@ -108,7 +108,7 @@ function childrenOf(one: JsonSchema, key: string): Row[] {
   }
   if (items !== undefined) return childrenOf(resolve(items), `${key}[]`);
   const alternatives = anyOf.map(resolve);
-  const merged: Record<string, JsonSchema> = Object.assign({}, properties, ...alternatives.map(propertiesOf));
+  const merged = Object.fromEntries([one, ...alternatives].flatMap((part) => Object.entries(part.properties ?? {})));
   // What one has to choose from comes first.
   const choices = alternatives.flatMap((alternative) => alternative.required ?? []);
   const names = new Set([...choices, ...Object.keys(merged)]);
@@ -116,10 +116,6 @@ function childrenOf(one: JsonSchema, key: string): Row[] {
     const property = merged[name];
     return property === undefined ? [] : rowsOf(property, `${key}.${name}`, required.includes(name));
   });
-}
-
-function propertiesOf({ properties = {} }: JsonSchema): Readonly<Record<string, JsonSchema>> {
-  return properties;
 }
 
 function resolve(one: JsonSchema): JsonSchema {

@@ -2,10 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { buildProgram } from '../../../bin/program.ts';
+import { METRICS } from '../../../lambdas/domain/metrics.ts';
 import { writtenPages } from '../../../lib/documents/documents.ts';
 import { withSection } from '../../../lib/documents/markdown.ts';
 import { formatPage, readPage } from '../../../lib/documents/pages.ts';
-import { ROOT } from './source-texts.ts';
+import { ROOT, sourceTexts } from './source-texts.ts';
 
 const README_LINES = 100;
 const PAGES = ['README.md', ...markdownBelow('docs'), ...markdownBelow('statemachines'), 'lib/README.md'];
@@ -36,6 +37,15 @@ describe('the sections of measured figures', () => {
 
   it('are never lost for want of a marker', () => {
     expect(() => withSection('# No markers', 'npm run bench', 'figures')).toThrow('there is no section');
+  });
+});
+
+describe('the runbook of alarms', () => {
+  const metrics = Object.entries(METRICS).flatMap(([key, { name }]) => (key === 'oldestVerifiedAge' ? [] : [name]));
+  const others = sourceTexts('lib').flatMap(({ text }) => (/^[A-Z]\w+Alarm$/.test(text) ? [text] : []));
+
+  it.each([...new Set([...metrics, ...others])])('says what to do about %s', (alarm) => {
+    expect(readPage('runbook-alarms.md')).toMatch(new RegExp(`^### .*${alarm}`, 'm'));
   });
 });
 
