@@ -19,7 +19,9 @@ import { stage, type StageOptions } from './commands/stage.ts';
 import { status } from './commands/status.ts';
 import { verify, type VerifyOptions } from './commands/verify.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
+import type { ReportProgress } from '../lambdas/domain/progress.ts';
 import type { Purpose } from '../lambdas/domain/purpose.ts';
+import { tellSilence } from '../lambdas/domain/silence.ts';
 import { loadConfiguration } from './local/configuration-file.ts';
 import { Interrupts } from './local/interrupts.ts';
 import { openPorts, type Ports } from './local/ports.ts';
@@ -282,8 +284,7 @@ async function run(
   purpose: Purpose = 'backup',
 ): Promise<void> {
   const { config, verbose } = program.opts<GlobalOptions>();
-  await runInterruptibly(program, afterwards, async (signal, interrupts) => {
-    const report = progressPrinter(stderr, () => performance.now());
+  await runInterruptibly(program, afterwards, async (signal, interrupts, report) => {
     const loaded = loadConfiguration(config, process.cwd());
     program.setOptionValue('configurationFile', loaded.file);
     const ports = await openPorts(loaded, report, signal, purpose);
@@ -296,16 +297,23 @@ async function run(
   });
 }
 
-/** Runs a command that ends in good order when it is interrupted; `afterwards` says what that means for the user. */
+/**
+ * Runs a command that ends in good order when it is interrupted; `afterwards` says what that means for the user. What is waited
+ * for and is silent is told.
+ */
 async function runInterruptibly(
   program: Command,
   afterwards: string,
-  command: (signal: AbortSignal, interrupts: Interrupts) => Promise<CommandResult>,
+  command: (signal: AbortSignal, interrupts: Interrupts, report: ReportProgress) => Promise<CommandResult>,
 ): Promise<void> {
+  const report = progressPrinter(stderr, () => performance.now());
   const interrupts = new Interrupts((sentence) => stderr.write(`${sentence}\n`));
   const { signal } = interrupts;
   try {
-    printResult(await command(signal, interrupts), program.opts<GlobalOptions>().json);
+    printResult(
+      await tellSilence(report, () => command(signal, interrupts, report)),
+      program.opts<GlobalOptions>().json,
+    );
   } catch (error) {
     if (!signal.aborted) throw error;
     // A command that has put things in order says itself how they stand.

@@ -1,8 +1,9 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { STEPS } from '../statemachines/back-up-fleet/steps.ts';
 import { SMALL, SPOOLING } from './function-sizes.ts';
 import type { Surroundings } from './lifeboat-function.ts';
-import { LifeboatMachine, type StepOptions } from './lifeboat-machine.ts';
+import { LifeboatMachine, type StepFunctions } from './lifeboat-machine.ts';
 import { permit } from './permissions.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
@@ -11,11 +12,10 @@ export const VERIFICATION = { ...SPOOLING, kubeconfigs: 'backup', publishes: tru
 
 const { points, manifests, proofs, pins, operations, restores, locks, policies } = KEYS;
 
-/** The steps of the machine, by the names of their functions, with no more rights than each needs. */
-const STEPS = {
+/** The functions of the machine's steps, with no more rights than each needs. */
+const FUNCTIONS = {
   'plan-run': {
     description: 'Lists the control planes that a policy selects, and those that it no longer finds',
-    timeoutSeconds: 900,
     memoryMegabytes: 1024,
     kubeconfigs: 'backup',
     store: { read: [manifests, proofs, operations, policies], write: [operations] },
@@ -40,7 +40,6 @@ const STEPS = {
   'apply-retention': {
     description:
       'Deletes recovery points that no rule keeps; it can read no snapshot, write none and touch no locked one',
-    timeoutSeconds: 900,
     memoryMegabytes: 512,
     // A restore that has not ended keeps its safety point.
     store: { read: [manifests, proofs, pins, operations, restores, locks], write: [locks], remove: [points] },
@@ -58,12 +57,11 @@ const STEPS = {
   'start-next-part': { description: 'Starts the execution that goes on with the rest of a run', ...SMALL },
   'report-run': {
     description: 'Puts the result of a run together and announces it',
-    timeoutSeconds: 300,
     memoryMegabytes: 512,
     publishes: true,
     store: { read: [operations, policies], write: [operations, policies] },
   },
-} as const satisfies StepOptions;
+} as const satisfies StepFunctions<typeof STEPS>;
 
 /** The machine `back-up-fleet`. */
 export class BackUpFleet extends LifeboatMachine {
@@ -71,7 +69,8 @@ export class BackUpFleet extends LifeboatMachine {
     const reservedConcurrency = surroundings.deployment.snapshotConcurrency;
     super(scope, id, surroundings, {
       name: 'back-up-fleet',
-      steps: { ...STEPS, 'take-snapshot': { ...STEPS['take-snapshot'], reservedConcurrency } },
+      steps: STEPS,
+      functions: { ...FUNCTIONS, 'take-snapshot': { ...FUNCTIONS['take-snapshot'], reservedConcurrency } },
       meanings: {
         failed: 'A run of a policy did not back up every control plane. Its execution and lifeboat status say which.',
         timedOut: 'A run of a policy, or a part of it, took longer than a day and was ended.',

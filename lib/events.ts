@@ -22,6 +22,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { Hook } from '../lambdas/domain/hooks.ts';
+import { STEPS } from '../statemachines/back-up-fleet/steps.ts';
 import { VERIFICATION } from './back-up-fleet.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { LifeboatFunction, type Surroundings } from './lifeboat-function.ts';
@@ -37,6 +38,7 @@ export class Arrivals extends Construct {
     this.verifier = new LifeboatFunction(this, 'verify-arrived-point', surroundings, {
       description: 'Verifies a recovery point when its manifest arrives',
       ...VERIFICATION,
+      timeoutSeconds: STEPS['verify-recovery-point'].timeoutSeconds,
       store: { read: [KEYS.points], write: [KEYS.proofs] },
       calledBy: 'events',
     });

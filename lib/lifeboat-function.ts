@@ -12,6 +12,7 @@ import {
   type ILayerVersion,
 } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
+import { pascalCase } from '../statemachines/description/pascal-case.ts';
 import type { Configuration } from '../lambdas/domain/configuration.ts';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
 import type { Purpose } from '../lambdas/domain/purpose.ts';
@@ -169,9 +170,4 @@ export class LifeboatFunction extends Construct {
     const conditions = { Null: { 'lambda:SourceFunctionArn': 'false' } };
     this.role.addToPolicy(new PolicyStatement({ effect: Effect.DENY, actions, resources: ['*'], conditions }));
   }
-}
-
-/** `PlanRun` for `plan-run`: in ids, and in the placeholders of machines. */
-export function pascalCase(name: string): string {
-  return name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

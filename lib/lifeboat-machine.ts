@@ -5,20 +5,29 @@ import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { KeptLogGroup } from './kept-log-group.ts';
-import { LifeboatFunction, pascalCase, type FunctionOptions, type Surroundings } from './lifeboat-function.ts';
+import { placeholderOf } from '../statemachines/description/pascal-case.ts';
+import type { Step, Steps } from '../statemachines/description/step.ts';
+import { LifeboatFunction, type FunctionOptions, type Surroundings } from './lifeboat-function.ts';
 import { acknowledge, permit } from './permissions.ts';
 
 const MACHINES = join(import.meta.dirname, '..', 'statemachines');
 
-/** Functions of a machine's steps by their names. */
-export type StepOptions = Readonly<Record<string, Omit<FunctionOptions, 'calledBy'>>>;
+/** What CDK must know of the function of a step beyond its list. */
+type StepFunction = Omit<FunctionOptions, 'calledBy' | 'timeoutSeconds'>;
+
+/** The functions of a machine's own steps, by its list: none is missing, and none is too many. */
+export type StepFunctions<List extends Steps> = Readonly<Record<OwnStep<List>, StepFunction>>;
+type OwnStep<List extends Steps> = {
+  [Name in keyof List]: List[Name] extends { readonly sharedWith: string } ? never : Name;
+}[keyof List];
 
 interface LifeboatMachineOptions {
   /** Of its directory below `statemachines`. */
   readonly name: string;
-  readonly steps: StepOptions;
-  /** Functions of another machine that it calls as well. */
-  readonly sharedSteps?: ReadonlyMap<string, LifeboatFunction>;
+  readonly steps: Steps;
+  readonly functions: Readonly<Record<string, StepFunction>>;
+  /** The machines with which it shares functions. */
+  readonly others?: readonly LifeboatMachine[];
   /** For whoever is woken by an execution that failed, or took too long: what it means, and where to look first. */
   readonly meanings: { readonly failed: string; readonly timedOut: string };
 }
@@ -33,14 +42,13 @@ export abstract class LifeboatMachine extends Construct {
 
   protected constructor(scope: Construct, id: string, surroundings: Surroundings, options: LifeboatMachineOptions) {
     super(scope, id);
-    const { name, steps, sharedSteps = [] } = options;
+    const { name, steps } = options;
     const { deployment } = surroundings;
     this.#name = name;
     this.machineName = `${deployment.stackName}-${name}`;
-    const ownSteps = Object.entries(steps).map(
-      ([step, own]) => [step, new LifeboatFunction(this, step, surroundings, { ...own, calledBy: 'machine' })] as const,
+    this.steps = new Map(
+      Object.entries(steps).map(([step, list]) => [step, this.#functionOf(step, list, surroundings, options)]),
     );
-    this.steps = new Map([...ownSteps, ...sharedSteps]);
     const role = this.#createRole();
     const file = join(MACHINES, name, 'machine.asl.json');
     this.machine = new StateMachine(this, 'Machine', {
@@ -57,6 +65,19 @@ export abstract class LifeboatMachine extends Construct {
     });
     this.#acknowledgeFindings(role, deployment.tracing);
     this.#addAlarms(surroundings, options.meanings);
+  }
+
+  #functionOf(
+    step: string,
+    { timeoutSeconds, sharedWith }: Step,
+    surroundings: Surroundings,
+    { functions, others = [] }: LifeboatMachineOptions,
+  ): LifeboatFunction {
+    const own = functions[step];
+    const other = others.find((machine) => machine.#name === sharedWith);
+    if (other !== undefined) return other.step(step);
+    if (own === undefined) throw new Error(`nothing is known of the function of ${this.#name}'s step ${step}`);
+    return new LifeboatFunction(this, step, surroundings, { ...own, timeoutSeconds, calledBy: 'machine' });
   }
 
   /** The function of a step. */
@@ -82,7 +103,7 @@ export abstract class LifeboatMachine extends Construct {
   /** A placeholder without a function, and a function without a placeholder, is a mistake. */
   #substitutions(definition: string): Record<string, string> {
     const functions = Object.fromEntries(
-      [...this.steps].map(([name, step]) => [`${pascalCase(name)}FunctionArn`, step.function.functionArn]),
+      [...this.steps].map(([name, step]) => [placeholderOf(name), step.function.functionArn]),
     );
     const found = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
     const placeholders = new Set(found);

@@ -1,8 +1,9 @@
 import type { Construct } from 'constructs';
+import { STEPS } from '../statemachines/restore-control-plane/steps.ts';
 import type { BackUpFleet } from './back-up-fleet.ts';
 import { SMALL, SPOOLING, STREAMING } from './function-sizes.ts';
 import type { Surroundings } from './lifeboat-function.ts';
-import { LifeboatMachine, type StepOptions } from './lifeboat-machine.ts';
+import { LifeboatMachine, type StepFunctions } from './lifeboat-machine.ts';
 import { KEYS } from './recovery-point-bucket.ts';
 
 const { points, operations, restores, locks, staging } = KEYS;
@@ -14,8 +15,8 @@ const ON_CLUSTER = {
   store: { read: [restores, locks], write: [restores, locks] },
 } as const;
 
-/** The steps of the machine, by the names of their functions, with no more rights than each needs. */
-const STEPS = {
+/** The functions of the machine's steps, with no more rights than each needs. */
+const FUNCTIONS = {
   'plan-restore': {
     description:
       'Finds out whether a restore may be or how one is abandoned, and what it will change; it can change nothing',
@@ -28,7 +29,6 @@ const STEPS = {
   'mark-control-plane': {
     description: 'Marks a control plane in its management cluster, where every Lifeboat sees it',
     ...ON_CLUSTER,
-    timeoutSeconds: 120,
   },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
@@ -45,7 +45,6 @@ const STEPS = {
   'fence-control-plane': {
     description: 'Pauses the reconcilers of a control plane and ends its API servers',
     ...ON_CLUSTER,
-    timeoutSeconds: 120,
   },
   'take-safety-point': {
     description: 'Takes a recovery point of what is replaced; it can delete nothing and shorten no lock',
@@ -53,37 +52,30 @@ const STEPS = {
     kubeconfigs: 'restore',
     store: { read: [points, restores, locks], write: [restores, locks], upload: [points] },
   },
-  'stop-datastore': { description: 'Brings the datastores to zero', ...ON_CLUSTER, timeoutSeconds: 120 },
+  'stop-datastore': { description: 'Brings the datastores to zero', ...ON_CLUSTER },
   'swap-data': {
     description: 'Exchanges the data of every member, or puts the old ones back',
     ...ON_CLUSTER,
-    timeoutSeconds: 120,
   },
   'start-datastore': {
     description: 'Starts the datastores and compares their members',
     ...ON_CLUSTER,
-    timeoutSeconds: 300,
   },
   'start-control-plane': {
     description: 'Starts the API servers and compares what they serve from',
     ...ON_CLUSTER,
-    timeoutSeconds: 300,
   },
   'finish-restore': {
     description: 'Takes the pause and everything of the restore away',
     ...ON_CLUSTER,
     store: { ...ON_CLUSTER.store, remove: [staging] },
-    timeoutSeconds: 120,
   },
   'report-restore': {
     description: 'Keeps the result of a restore',
     ...SMALL,
     store: { read: [restores], write: [restores] },
   },
-} as const satisfies StepOptions;
-
-/** One lock a control plane, whatever the operation: the same functions take it and give it back. */
-const SHARED_STEPS = ['lock-control-plane', 'release-control-plane'];
+} as const satisfies StepFunctions<typeof STEPS>;
 
 /** The machine `restore-control-plane`; nobody but people starts it. */
 export class RestoreControlPlane extends LifeboatMachine {
@@ -91,7 +83,8 @@ export class RestoreControlPlane extends LifeboatMachine {
     super(scope, id, surroundings, {
       name: 'restore-control-plane',
       steps: STEPS,
-      sharedSteps: new Map(SHARED_STEPS.map((name) => [name, fleet.step(name)])),
+      functions: FUNCTIONS,
+      others: [fleet],
       meanings: {
         failed:
           'A restore failed. "lifeboat operations" names it, and "lifeboat operation" says why, and whether all is as it was before.',

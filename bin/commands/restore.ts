@@ -39,7 +39,8 @@ const EXIT_CODES: Readonly<Record<RestoreResult['outcome'], number>> = {
 
 /** From this state on an end would leave the control plane without its API. */
 const FENCE = 'Fence the control plane';
-const HELD_BACK = 'The API is away. Finishing, or rolling back should it fail: press again to leave it as it is.';
+const HELD_BACK =
+  'Behind the fence: finishing, or rolling back should it fail. Press again to leave it as it is, without its API.';
 
 /** `lifeboat restore <control plane>`: plans, asks, and runs the machine; `--resume` goes on with a restore that was fenced. */
 export async function restore(

@@ -17,14 +17,15 @@ import { startNextPartStep } from '../../lambdas/handlers/start-next-part.ts';
 import { takeSnapshotStep } from '../../lambdas/handlers/take-snapshot.ts';
 import { verifyRecoveryPointStep } from '../../lambdas/handlers/verify-recovery-point.ts';
 import { policyNamed } from '../../lambdas/domain/configuration.ts';
-import { loadMachine } from '../local/machine.ts';
+import type { STEPS } from '../../statemachines/back-up-fleet/steps.ts';
+import { loadMachine, type StepsOf } from '../local/machine.ts';
 import { runParts } from '../local/parts.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT, exitCodeForName } from '../output/exit-codes.ts';
 import { formatTable } from '../output/format.ts';
 import type { CommandResult } from './result.ts';
 
-const STEPS = {
+const RUN_STEPS = {
   PlanRun: planRunStep,
   ReadPage: readPageStep,
   LockControlPlane: lockControlPlaneStep,
@@ -35,7 +36,7 @@ const STEPS = {
   RecordPage: recordPageStep,
   StartNextPart: startNextPartStep,
   ReportRun: reportRunStep,
-};
+} satisfies StepsOf<typeof STEPS>;
 
 export interface RunOptions {
   readonly slot?: string;
@@ -52,7 +53,7 @@ export async function runPolicy(ports: Ports, policy: string, options: RunOption
   const readResult = () => ports.journal.read(runId(input), 'result', runResultSchema);
   try {
     const first = { name: runId(input), input };
-    await runParts<Ports>(loadMachine('back-up-fleet'), first, STEPS, (event, signal) =>
+    await runParts<Ports>(loadMachine('back-up-fleet'), first, RUN_STEPS, (event, signal) =>
       forControlPlane({ ...ports, signal: AbortSignal.any([ports.signal, signal]) }, event),
     );
   } catch (error) {

@@ -9,6 +9,7 @@ export class Interrupts {
   readonly #print: (sentence: string) => void;
   #ending = new AbortController();
   #sentence: string | undefined;
+  #isHeldBack = false;
 
   constructor(print: (sentence: string) => void) {
     this.#print = print;
@@ -20,9 +21,11 @@ export class Interrupts {
     return this.#ending.signal;
   }
 
-  /** From now on the first interruption only prints this. */
+  /** From now on the first interruption only prints this; said again, it holds back none more. */
   holdBack(sentence: string): void {
-    this.#sentence ??= sentence;
+    if (this.#isHeldBack) return;
+    this.#isHeldBack = true;
+    this.#sentence = sentence;
   }
 
   /** A signal for what is put in order after an interruption: the next one ends that as well. */

@@ -5,6 +5,7 @@ import { ExecutionError, StateMachine } from 'aws-local-stepfunctions';
 import * as z from 'zod';
 import { LifeboatError, withRemedy } from '../../lambdas/domain/errors.ts';
 import type { Step } from '../../lambdas/step.ts';
+import type { PascalCase } from '../../statemachines/description/pascal-case.ts';
 
 const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
 
@@ -39,6 +40,11 @@ const machineSchema: z.ZodType<Machine> = z.looseObject({
 
 /** Steps by the name of their function: `TakeSnapshot` for the resource `${TakeSnapshotFunctionArn}`. */
 export type Steps<Ports> = Readonly<Record<string, Pick<Step<unknown, unknown, Ports>, 'run'>>>;
+
+/** The steps of a machine, by its list: none is missing, and none is too many. */
+export type StepsOf<List> = Readonly<
+  Record<PascalCase<keyof List & string>, Pick<Step<unknown, unknown, never>, 'run'>>
+>;
 
 /** What the engine tells of an execution: states entered, retried, caught and left. */
 export type MachineEvent =

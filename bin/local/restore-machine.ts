@@ -20,7 +20,8 @@ import { stopDatastoreStep } from '../../lambdas/handlers/stop-datastore.ts';
 import { swapDataStep } from '../../lambdas/handlers/swap-data.ts';
 import { takeSafetyPointStep } from '../../lambdas/handlers/take-safety-point.ts';
 import { withOperationLock, type AttendedLock } from '../../lambdas/operations/lock.ts';
-import { loadMachine, runMachine } from './machine.ts';
+import type { STEPS } from '../../statemachines/restore-control-plane/steps.ts';
+import { loadMachine, runMachine, type StepsOf } from './machine.ts';
 import type { Ports } from './ports.ts';
 
 /** The steps of a restore by the names that its machine gives them. */
@@ -38,7 +39,7 @@ export const RESTORE_STEPS = {
   FinishRestore: finishRestoreStep,
   ReleaseControlPlane: releaseControlPlaneStep,
   ReportRestore: reportRestoreStep,
-};
+} satisfies StepsOf<typeof STEPS>;
 
 /** What of a restore's machine a command follows. */
 export interface RestoreRun {

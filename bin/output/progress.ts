@@ -1,5 +1,5 @@
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
-import { waitingFilter, type ReportProgress } from '../../lambdas/domain/progress.ts';
+import { describeProgress, waitingFilter, type ReportProgress } from '../../lambdas/domain/progress.ts';
 import { formatDuration } from './format.ts';
 
 /** Away from a terminal a line every few seconds: enough to see life in a log, not enough to fill it. */
@@ -19,8 +19,8 @@ export interface ProgressOutput {
 
 /**
  * Prints a line a phase with the time since the start. Bytes show rate and time left: on a terminal in one line that is
- * rewritten, elsewhere as a line every few seconds. What is waited for is renewed in one line, elsewhere told when it changes
- * and every 30 s. `now` is a monotonic clock in milliseconds.
+ * rewritten, elsewhere as a line every few seconds. What is waited for, and what is silent, is renewed in one line, elsewhere told
+ * when it changes and every 30 s. `now` is a monotonic clock in milliseconds.
  */
 export function progressPrinter(output: ProgressOutput, now: () => number): ReportProgress {
   const startedAt = now();
@@ -61,6 +61,13 @@ export function progressPrinter(output: ProgressOutput, now: () => number): Repo
         if (progress.text === renewed.text && now() - renewed.at < WAITING_INTERVAL_MILLISECONDS) return;
         renewed = { text: progress.text, at: now() };
         rewrite(text);
+        return;
+      }
+      case 'silence': {
+        const isWaiting = !progress.isOver;
+        const text = line('connection', `${isWaiting ? 'waiting: ' : ''}${describeProgress(progress)}`);
+        if (onTerminal && isWaiting) rewrite(text);
+        else if (onTerminal || isToBeTold(progress)) print(text);
         return;
       }
       case 'phase-finished':

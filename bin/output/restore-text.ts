@@ -28,6 +28,7 @@ export function describePlan(plan: RestorePlan, now: Date): string {
       ({ datastore, sizeBytes, bump, bumpReason }) =>
         `revision:  ${datastore} (${formatBytes(sizeBytes)}) goes up by ${bump}: ${bumpReason}`,
     ),
+    ...describeHelpers(plan),
     `API away:  about ${apiAwaySeconds} s; workers and their pods go on meanwhile`,
     ...describeUndo(plan),
     ...warnings.map((warning) => `warning:   ${warning}`),
@@ -43,6 +44,16 @@ function describeRebuilt({ lostIdentity, target }: RestorePlan): string[] {
   );
   const made = [...lostIdentity, ...claims];
   return made.length === 0 ? [] : [`made anew: ${made.join(', ')}`];
+}
+
+/** What sees all of the data. */
+function describeHelpers({ helperImage, datastores }: RestorePlan): string[] {
+  if (helperImage === undefined) return [];
+  const users = datastores.map(({ datastore, helperUser }) => {
+    const user = helperUser === undefined ? "the image's own user" : helperUser === 0 ? 'root' : `user ${helperUser}`;
+    return `${user} on the volumes of ${datastore}`;
+  });
+  return [`helpers:   image ${helperImage}, as ${users.join(', as ')}`];
 }
 
 function describeUndo({ operation, target, datastores }: RestorePlan): string[] {

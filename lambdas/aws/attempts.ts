@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LifeboatError } from '../domain/errors.ts';
+import { awaitAnswer, type Awaited } from '../domain/silence.ts';
 import { describeFailure, TIMED_OUT, type AwsFailure } from './aws-failure.ts';
 
 /** Bounds of every request to a service of AWS. */
@@ -24,6 +25,8 @@ export interface HttpOptions {
 
 /** How a request is made. */
 interface AttemptOptions<T> {
+  /** Who is to answer and to what, for whoever waits: `the store (write s3://bucket/key)`. */
+  readonly from: string;
   readonly limits: AwsLimits;
   /** Instead of the limit, for a request that takes longer by its size. */
   readonly attemptMilliseconds?: number;
@@ -45,8 +48,15 @@ export function clientSettings({ connectMilliseconds, idleMilliseconds }: AwsLim
   };
 }
 
+/** Makes one attempt; `awaited` hears of each piece of a long request that has left. */
+export type Attempt<T> = (http: HttpOptions, awaited: Awaited) => Promise<T>;
+
 /** Makes one request until it succeeds, fails for good or has failed too often. Our own errors are passed on at once. */
-export async function withAttempts<T>(
+export async function withAttempts<T>(attempt: Attempt<T>, options: AttemptOptions<T>): Promise<T> {
+  return await awaitAnswer(options.from, (awaited) => repeat((http) => attempt(http, awaited), options));
+}
+
+async function repeat<T>(
   attempt: (http: HttpOptions) => Promise<T>,
   { limits, attemptMilliseconds = limits.attemptMilliseconds, signal, giveUp }: AttemptOptions<T>,
 ): Promise<T> {

@@ -67,6 +67,7 @@ export async function requestOf<T>(
   attempt: (http: HttpOptions) => Promise<T>,
 ): Promise<T> {
   return withAttempts(attempt, {
+    from: `${service.name} (${call.verb} ${call.object})`,
     limits,
     giveUp: (failure) => rescue(failure, explainedError(failure, call, explain(failure, call, service))),
   });

@@ -79,7 +79,9 @@ export const configurationSchema = z
           .string()
           .min(1)
           .optional()
-          .describe('Of the pods that receive and move data: any with a POSIX shell. Default: curlimages/curl.'),
+          .describe(
+            'Of the pods that receive and move data: any with a POSIX shell, and curl for presigned-url. Name it by digest, image@sha256:…, best of a mirror of your own: it gets to see all data of etcd. Default: curlimages/curl.',
+          ),
         transfer: z
           .enum(['attach', 'presigned-url'])
           .optional()

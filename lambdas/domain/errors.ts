@@ -7,6 +7,12 @@
 /** What a command line does with an error; see the exit codes in docs/commands.md. */
 export type ErrorKind = 'validation' | 'transient' | 'invariant';
 
+/**
+ * Whether a state machine calls a step again after a transient error; `if-it-goes-on`: only one that goes on from where it was.
+ * The machines' files are made from this (`npm run machines`).
+ */
+export type Retry = 'always' | 'if-it-goes-on' | 'never';
+
 /** Base of all our errors. `kind` decides whether a retry makes sense: only `transient` is ever retried. */
 export abstract class LifeboatError extends Error {
   abstract readonly kind: ErrorKind;
@@ -30,6 +36,7 @@ export abstract class ValidationError extends LifeboatError {
 }
 /** The world was not ready; the same call may succeed later. */
 export abstract class TransientError extends LifeboatError {
+  static readonly retry: Retry = 'always';
   readonly kind = 'transient';
 }
 /** Something that must hold does not; a person has to look. */
@@ -87,8 +94,9 @@ export class TunnelError extends TransientError {
 export class DatastoreError extends TransientError {
   override readonly name = 'DatastoreError';
 }
-/** Another operation is at work on it. */
+/** Another operation is at work on it: for minutes, so that another attempt within seconds is in vain. */
 export class LockedError extends TransientError {
+  static override readonly retry = 'never';
   override readonly name = 'LockedError';
 }
 /** The object store did not answer or answered 5xx. */
@@ -106,6 +114,7 @@ export class AwsUnavailableError extends TransientError {
 
 /** A function's time was over before its work was. What goes on from where it was, goes on in another one. */
 export class OutOfTimeError extends TransientError {
+  static override readonly retry = 'if-it-goes-on';
   override readonly name = 'OutOfTimeError';
 }
 

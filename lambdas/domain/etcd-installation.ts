@@ -25,6 +25,8 @@ const podManners = z.strictObject({
   imagePullSecrets: z.array(z.unknown()).optional(),
   securityContext: z.unknown().optional(),
   containerSecurityContext: z.unknown().optional(),
+  /** Who etcd's container was seen to run as, where kubelet and its runtime tell it. */
+  seenUser: z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegative() }).optional(),
   tolerations: z.array(z.unknown()).optional(),
   priorityClassName: z.string().optional(),
   nodeSelector: z.record(z.string(), z.string()).optional(),

@@ -7,6 +7,8 @@ export type Progress =
   | { readonly kind: 'phase-finished'; readonly phase: string; readonly milliseconds: number; readonly outcome: string }
   /** What a piece of work waits for, told at every look; whoever listens leaves out what it has told a moment ago. */
   | { readonly kind: 'waiting'; readonly phase: string; readonly text: string }
+  /** Nothing comes from something that is waited for, told every second from the fifth on, or it is heard again. */
+  | { readonly kind: 'silence'; readonly from: string; readonly seconds: number; readonly isOver: boolean }
   | { readonly kind: 'note'; readonly text: string };
 
 /** One phrase on it, for whoever is told only the last that was heard of a piece of work. */
@@ -20,6 +22,10 @@ export function describeProgress(progress: Progress): string {
       return `what follows on "${progress.phase}"`;
     case 'waiting':
       return `${progress.phase}: ${progress.text}`;
+    case 'silence':
+      return progress.isOver
+        ? `heard again after ${progress.seconds} s: ${progress.from}`
+        : `nothing heard for ${progress.seconds} s from ${progress.from}`;
     case 'note':
       return progress.text;
   }
@@ -30,13 +36,25 @@ export type ReportProgress = (progress: Progress) => void;
 /** For how long what is waited for is told but once, unless it changes. */
 const SAME_WAITING_MILLISECONDS = 30_000;
 
-/** Says of each thing that is waited for whether it is to be told: when it changes, and every 30 s. `now` is a monotonic clock. */
-export function waitingFilter(now: () => number): (progress: Progress & { readonly kind: 'waiting' }) => boolean {
-  let told: { readonly phase: string; readonly text: string; readonly at: number } | undefined;
-  return ({ phase, text }) => {
+type Wait = Progress & { readonly kind: 'waiting' | 'silence' };
+
+/**
+ * Says of each thing that is waited for, and of each silence, whether it is to be told: when it changes, and every 30 s. `now` is
+ * a monotonic clock.
+ */
+export function waitingFilter(now: () => number): (progress: Wait) => boolean {
+  const told = new Map<Wait['kind'], { readonly text: string; readonly at: number }>();
+  return (progress) => {
+    const { kind } = progress;
+    if (kind === 'silence' && progress.isOver) {
+      told.delete(kind);
+      return true;
+    }
+    const text = kind === 'silence' ? progress.from : describeProgress(progress);
+    const last = told.get(kind);
     const at = now();
-    if (told?.phase === phase && told.text === text && at - told.at < SAME_WAITING_MILLISECONDS) return false;
-    told = { phase, text, at };
+    if (last?.text === text && at - last.at < SAME_WAITING_MILLISECONDS) return false;
+    told.set(kind, { text, at });
     return true;
   };
 }

@@ -130,6 +130,8 @@ const datastorePlanSchema = z.strictObject({
   difference: keyspaceDifferenceSchema,
   /** Whether the live datastore took no writes for want of room when the restore was planned. */
   isLiveFull: z.boolean().optional(),
+  /** Who the scripts of helper pods run as; absent: the image's own user, or the plan is of a former version. */
+  helperUser: z.int().nonnegative().optional(),
   /** Keys whose values are compared once the restored etcd serves. */
   sample: z.array(keySampleSchema),
 });
@@ -146,6 +148,8 @@ export const restorePlanSchema = subjectSchema.extend({
   datastores: z.array(datastorePlanSchema).min(1),
   /** Secrets and ConfigMaps of the recovery point that are gone and are made again first, as `<kind> <namespace>/<name>`. */
   lostIdentity: z.array(z.string()),
+  /** Of the pods that receive and move data; plans of former versions lack it. */
+  helperImage: z.string().optional(),
   /** How long the API is expected to be away. */
   apiAwaySeconds: z.int().positive(),
   warnings: z.array(z.string()),

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type * as z from 'zod';
 import { LifeboatError } from '../domain/errors.ts';
+import { awaitAnswer, type Awaited } from '../domain/silence.ts';
 import {
   CredentialsRefusedError,
+  describeCall,
   errorForConnection,
   errorForStatus,
   notAnApiServer,
@@ -76,11 +78,23 @@ export class ApiRequests {
     alsoAccepted: readonly number[] = [],
   ): Promise<HttpsResponse> {
     const request = typeof asked === 'string' ? ({ method: 'GET', path: asked } as const) : asked;
+    return await awaitAnswer(`the API server ${this.#access.server} (${describeCall(call)})`, (awaited) =>
+      this.#sendUntilAnswered(request, call, signal, alsoAccepted, awaited),
+    );
+  }
+
+  async #sendUntilAnswered(
+    request: HttpsRequest,
+    call: ApiCall,
+    signal: AbortSignal | undefined,
+    alsoAccepted: readonly number[],
+    awaited: Awaited,
+  ): Promise<HttpsResponse> {
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
       const access = this.#access;
       assertUsableAt(access, this.#options.clock());
-      const outcome = await this.#attempt(request, signal);
+      const outcome = await this.#attempt(request, signal, awaited);
       if (!('status' in outcome)) {
         await this.#waitOrThrow(outcome, attempt, undefined, signal);
       } else if (outcome.status === 200 || alsoAccepted.includes(outcome.status)) {
@@ -119,10 +133,15 @@ export class ApiRequests {
     return newer !== undefined;
   }
 
-  async #attempt(request: HttpsRequest, signal: AbortSignal | undefined): Promise<HttpsResponse | LifeboatError> {
+  async #attempt(
+    request: HttpsRequest,
+    signal: AbortSignal | undefined,
+    awaited: Awaited,
+  ): Promise<HttpsResponse | LifeboatError> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMilliseconds);
+    const ending = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
     try {
-      return await this.#pool.send(request, signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
+      return await this.#pool.send(request, ending, awaited);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof LifeboatError) return error;

@@ -3,6 +3,7 @@ import type { ClientRequest, ClientRequestArgs, IncomingHttpHeaders, IncomingMes
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import pLimit from 'p-limit';
+import type { Awaited } from '../domain/silence.ts';
 import { authenticationHeaders, tlsOptionsFor, type ClusterAccess } from './cluster-access.ts';
 
 /** A whole answer; `body` is the undecoded text. */
@@ -43,15 +44,19 @@ export class HttpsPool {
         : new StreamAgent(access, () => openSocket(this.#closing.signal));
   }
 
-  /** The signal covers everything up to the last byte of the answer. */
-  async send(request: HttpsRequest, signal: AbortSignal): Promise<HttpsResponse> {
+  /** The signal covers everything up to the last byte of the answer; `awaited` hears of each piece of it. */
+  async send(request: HttpsRequest, signal: AbortSignal, awaited: Awaited): Promise<HttpsResponse> {
     return this.#limit(() => {
       for (const ending of [signal, this.#closing.signal]) ending.throwIfAborted();
-      return this.#sendNow(request, signal);
+      return this.#sendNow(request, signal, awaited);
     });
   }
 
-  async #sendNow({ method, path, body, contentType }: HttpsRequest, signal: AbortSignal): Promise<HttpsResponse> {
+  async #sendNow(
+    { method, path, body, contentType }: HttpsRequest,
+    signal: AbortSignal,
+    awaited: Awaited,
+  ): Promise<HttpsResponse> {
     const authentication = await authenticationHeaders(this.#access);
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -78,8 +83,12 @@ export class HttpsPool {
       };
       signal.addEventListener('abort', giveUp, { once: true });
     });
+    awaited.heard();
     const chunks: Buffer[] = [];
-    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      awaited.heard();
+      chunks.push(chunk);
+    }
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import WebSocket, { type RawData } from 'ws';
+import { startWaiting, type Awaited } from '../domain/silence.ts';
 import { inboundMessage, SUBPROTOCOL } from './channel-messages.ts';
 import { assertUsableAt, authenticationHeaders, tlsOptionsFor, type ClusterAccess } from './cluster-access.ts';
 import { errorForBrokenTunnel, errorForHandshake, tunnelError, type PodRoute } from './tunnel-failure.ts';
@@ -33,6 +34,8 @@ export interface PodSocketUser {
 export const LARGEST_WRITE_BYTES = 64 * 1024;
 const LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024;
 const CLOSE_GRACE_MILLISECONDS = 1_000;
+/** Asks so often for a sign of life that even a connection over which nothing is said is heard of before its silence is told. */
+const PROBE_MILLISECONDS = 2_000;
 
 /**
  * Makes the stream over a pod's socket and waits for its event `opened`. The stream destroys itself when that does not come;
@@ -59,6 +62,7 @@ export class PodSocket {
   readonly #webSocket: WebSocket;
   readonly #signal: AbortSignal | undefined;
   readonly #timers: NodeJS.Timeout[];
+  readonly #awaited: Awaited;
   #opened = false;
   #heardSincePing = true;
   #sending = false;
@@ -88,6 +92,7 @@ export class PodSocket {
       perMessageDeflate: false,
       maxPayload: LARGEST_MESSAGE_BYTES,
     });
+    this.#awaited = startWaiting(route.description);
     // Before the handshake ends: the first message may come in the same packet as its answer and would be lost otherwise.
     this.#listen();
     this.#timers = [
@@ -100,6 +105,9 @@ export class PodSocket {
       setInterval(() => {
         this.#ping();
       }, pingMilliseconds),
+      setInterval(() => {
+        if (this.#webSocket.readyState === WebSocket.OPEN) this.#webSocket.ping();
+      }, PROBE_MILLISECONDS),
     ];
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
   }
@@ -115,7 +123,7 @@ export class PodSocket {
         this.#receive(message, isBinary);
       })
       .on('pong', () => {
-        this.#heardSincePing = true;
+        this.#hear();
       })
       .on('unexpected-response', (request, response) => {
         request.destroy();
@@ -131,8 +139,13 @@ export class PodSocket {
   }
 
   #receive(message: RawData, isBinary: boolean): void {
-    this.#heardSincePing = true;
+    this.#hear();
     this.#user.received(isBinary && Buffer.isBuffer(message) ? message : Buffer.alloc(0));
+  }
+
+  #hear(): void {
+    this.#heardSincePing = true;
+    this.#awaited.heard();
   }
 
   #ping(): void {
@@ -153,6 +166,7 @@ export class PodSocket {
 
   #stopWatching(): void {
     for (const timer of this.#timers) clearTimeout(timer);
+    this.#awaited.end();
     this.#signal?.removeEventListener('abort', this.#abort);
   }
 
@@ -170,6 +184,7 @@ export class PodSocket {
         callback(errorForBrokenTunnel(error, true, this.#route, this.#access));
         return;
       }
+      if (!this.#webSocket.isPaused) this.#awaited.heard();
       // A pong waits until the other side has read all that was sent before the ping, which takes a slow one longer than
       // two pings. That it has taken what it had held back then says as much.
       if (this.#sendingAtPing) this.#heardSincePing = true;
@@ -179,12 +194,13 @@ export class PodSocket {
   }
 
   pause(): void {
+    this.#awaited.rest();
     this.#webSocket.pause();
   }
 
   resume(): void {
     if (!this.#webSocket.isPaused) return;
-    this.#heardSincePing = true; // nothing could be heard until now
+    this.#hear(); // nothing could be heard until now
     this.#webSocket.resume();
   }
 

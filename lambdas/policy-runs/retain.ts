@@ -14,7 +14,7 @@ import {
   type RetentionLock,
 } from '../domain/retention.ts';
 import { CLOCK_TOLERANCE_MILLISECONDS, isFromFuture } from '../domain/verdict.ts';
-import type { CataloguedPoint, UnreadablePoint } from '../store/catalogue.ts';
+import { misplaced, type CataloguedPoint, type UnreadablePoint } from '../store/catalogue.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { RunPorts } from '../operations/ports.ts';
@@ -123,9 +123,8 @@ async function trustedTime(
 
 function reasonNotToTouch(point: CataloguedPoint | UnreadablePoint): string | undefined {
   if (!('manifest' in point)) return 'its manifest or a proof cannot be read';
-  const { address, manifest } = point;
-  const isItsOwn = manifest.id === address.id && manifest.controlPlane === formatControlPlaneName(address.controlPlane);
-  return isItsOwn ? undefined : `its manifest is that of ${manifest.controlPlane}/${manifest.id}`;
+  const other = misplaced(point);
+  return other === undefined ? undefined : `its manifest is that of ${other}`;
 }
 
 /** What takes requests to find out about a point. */

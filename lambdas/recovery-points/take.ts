@@ -37,6 +37,8 @@ export interface TakeRequest {
   readonly retainUntil?: Date;
   /** Whether somebody may end that early; governance when left out. */
   readonly lockMode?: LockMode;
+  /** Told the id before anything is written under it. */
+  readonly onId?: (id: string) => Promise<void>;
 }
 
 /**
@@ -50,6 +52,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
   const { controlPlane, platform } = request;
   const takenAt = ports.clock();
   const id = recoveryPointId(takenAt, ports.random);
+  await request.onId?.(id);
   const address: RecoveryPointAddress = { platform: platform.name, controlPlane, id };
   const timer = new PhaseTimer(ports.report, ports.now);
   const written = new WrittenKeys();

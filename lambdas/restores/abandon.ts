@@ -1,7 +1,7 @@
 import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import { OUTCOME_WORDS, restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { findBreach } from './breach.ts';
+import { findBreach, findUse } from './breach.ts';
 import { openPlan, type LookedAtRestore } from './opened.ts';
 import {
   findRestorePlan,
@@ -12,6 +12,7 @@ import {
   readBreach,
   recordAbandoned,
   recordBreach,
+  recordWayBack,
 } from './records.ts';
 
 /** How a restore would be abandoned as things stand now. */
@@ -39,7 +40,10 @@ export async function judgeAbandonment(operation: string, ports: ClusterRunPorts
     });
   }
   const restore = await openPlan(planned.document, ports);
-  const breach = (await readBreach(operation, ports))?.reason ?? (await findBreach(restore, ports));
+  const breach =
+    (await readBreach(operation, ports))?.reason ??
+    (await findBreach(restore, ports)) ??
+    ((await isServed(operation, ports)) ? undefined : await findUse(restore, ports));
   return { restore, planSha256: planned.sha256, breach, way: await chooseWay(operation, breach !== undefined, ports) };
 }
 
@@ -48,10 +52,13 @@ export async function judgeAbandonment(operation: string, ports: ClusterRunPorts
  * takes to its end. Errors as of {@link judgeAbandonment}.
  */
 export async function abandonRestore(operation: string, ports: ClusterRunPorts): Promise<PlannedRestore> {
-  const { restore, planSha256, way, breach } = await judgeAbandonment(operation, ports);
+  await judgeAbandonment(operation, ports);
   const at = ports.clock();
-  if (breach !== undefined) await recordBreach(operation, { at: at.toISOString(), reason: breach }, ports);
   await recordAbandoned(operation, at, ports);
+  await recordWayBack(operation, at, ports);
+  // Again, now that nothing is changed on the way forward any more: a step of it may have run meanwhile.
+  const { restore, planSha256, way, breach } = await judgeAbandonment(operation, ports);
+  if (breach !== undefined) await recordBreach(operation, { at: at.toISOString(), reason: breach }, ports);
   const { controlPlane, platform, point } = restore.plan;
   return { operation, controlPlane, platform, point, planSha256, way };
 }

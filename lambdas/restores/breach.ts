@@ -1,5 +1,6 @@
 import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { withMember } from '../datastores/etcd/reach-member.ts';
+import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
+import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
@@ -9,7 +10,9 @@ import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
   isFenceBegun,
   isFinishBegun,
+  isOldStarted,
   isServed,
+  isStartBegun,
   isSwapBegun,
   readBreach,
   readFenceBegun,
@@ -62,7 +65,7 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return UNKNOWN;
-  const isFinishing = await isFinishBegun(operation, ports);
+  const isFinishing = (await isFinishBegun(operation, ports)) || (await isOldStarted(operation, ports));
   if (lock === undefined) return isFinishing ? undefined : 'the lock of the control plane was given back';
   if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
   if (isFinishing) return undefined;
@@ -73,11 +76,9 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   }
   const fenced = await readFenced(operation, ports);
   if (fenced === undefined) return undefined;
-  const isStarting = await ports.journal.has(operation, waitingName('start-control-plane'));
-  for (const writer of isStarting ? [] : restore.plan.target.writers) {
-    const pods = await podsOf(restore.cluster.api, writer);
-    if (pods.length > 0) return `${writer.kind} ${writer.namespace}/${writer.name} runs again`;
-  }
+  if (await isStartBegun(operation, ports)) return undefined;
+  const writer = await runningWriter(restore);
+  if (writer !== undefined) return `${writer} runs again`;
   if (await isSwapBegun(operation, ports)) {
     return (await ports.journal.has(operation, waitingName('start-datastore')))
       ? undefined
@@ -95,6 +96,24 @@ export async function refuseBreached(restore: LookedAtRestore, ports: ClusterRun
     `restore ${operation} of ${controlPlane} can't go on: ${reason}. What was written since its fence is in no recovery point`,
     { remedy: `"lifeboat abandon ${operation}" closes it and says how it leaves things; then begin a new restore.` },
   );
+}
+
+/**
+ * Why the restored data must not be taken away from under their users: they were told to be served, and an API server runs. undefined
+ * when nobody can use them.
+ */
+export async function findUse(restore: LookedAtRestore, ports: ClusterRunPorts): Promise<string | undefined> {
+  if (!(await isStartBegun(restore.plan.operation, ports))) return undefined;
+  const writer = await runningWriter(restore);
+  return writer === undefined ? undefined : `${writer} runs with the restored data`;
+}
+
+async function runningWriter({ plan, cluster }: LookedAtRestore): Promise<string | undefined> {
+  for (const writer of plan.target.writers) {
+    const pods = await podsOf(cluster.api, writer);
+    if (pods.length > 0) return `${writer.kind} ${writer.namespace}/${writer.name}`;
+  }
+  return undefined;
 }
 
 /** What runs although it was stopped for the exchange of the data. */
@@ -119,12 +138,8 @@ async function changedDatastore(
     if (found === undefined || pods.length === 0) return undefined;
     const workload = workloadOf(installation, await platform.etcdTls(cluster.api, name));
     const reach = { cluster, signal };
-    const running = pods.map(({ metadata }) => metadata.name);
-    for (const pod of running) {
-      const { revision } = await withMember(workload, pod, reach, (client) => client.status());
-      if (revision !== found.revision)
-        return `datastore ${plan.datastore} went from revision ${found.revision} to ${revision}`;
-    }
+    const written = await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, found.revision));
+    if (written) return `datastore ${plan.datastore} was written to after revision ${found.revision}`;
     const hashes = await hashMembers(workload, found.revision, reach);
     const differs = hashes.some((answer) => 'hash' in answer && answer.hash !== found.hash);
     return differs ? `datastore ${plan.datastore} does not hold what it held behind the fence` : undefined;

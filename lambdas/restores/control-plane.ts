@@ -9,11 +9,10 @@ import { KubeApi } from '../kube/kube-api.ts';
 import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { recordApiBack } from './records.ts';
-import { hasServed } from './resumed.ts';
+import { startsNothing } from './resumed.ts';
 import { scaleTo } from './workloads.ts';
 
 /** More would only wait for each other in one connection. */
@@ -27,15 +26,14 @@ export async function startControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['start-control-plane'],
     remedy: 'Read the logs of the API servers; the datastore serves.',
-  };
+  } as const;
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
       const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;

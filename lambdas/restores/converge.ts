@@ -4,7 +4,8 @@ import { GateError } from '../domain/errors.ts';
 import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
-import { stepName, waitingName } from './records.ts';
+import { STEPS, type LimitedStep } from '../../statemachines/restore-control-plane/steps.ts';
+import { doneName, stepName, waitingName } from './records.ts';
 
 const LOOK_MILLISECONDS = 250;
 /** One call looks for so long before the machine waits; most steps are over sooner. */
@@ -12,14 +13,14 @@ const PATIENCE_MILLISECONDS = 20_000;
 /** A step that nobody has called for so long was given up, e.g. with the process that ran it; its time begins anew. */
 const ABANDONED_MILLISECONDS = 120_000;
 
+type StepName = Parameters<typeof waitingName>[0];
+
 const waitingSchema = z.strictObject({ since: z.iso.datetime(), lastAt: z.iso.datetime() });
 
 /** A part of a restore that is worked for until it is so. */
 export interface Goal {
-  /** Name of the step in the journal, e.g. `fence-control-plane`. */
-  readonly step: string;
+  readonly step: LimitedStep;
   readonly direction: Direction;
-  readonly limitSeconds: number;
   /** What a person should do when it is not so in time. */
   readonly remedy: string;
 }
@@ -31,11 +32,12 @@ export interface Goal {
  */
 export async function converge(
   item: LockedRestore,
-  { step, direction, limitSeconds, remedy }: Goal,
+  { step, direction, remedy }: Goal,
   ports: ClusterRunPorts,
   look: (workedSeconds: number) => Promise<string | undefined>,
 ): Promise<z.infer<typeof convergedSchema>> {
   const name = stepName(step, direction);
+  const { limitSeconds } = STEPS[step];
   const since = await noteWaiting(item.operation, name, ports);
   const patience = ports.now() + PATIENCE_MILLISECONDS;
   for (;;) {
@@ -44,7 +46,7 @@ export async function converge(
     const at = ports.clock();
     if (waitsFor === undefined) {
       const startedAt = since.toISOString();
-      await ports.journal.record(item.operation, `steps/${name}`, stepTimesSchema, {
+      await ports.journal.record(item.operation, doneName(name), stepTimesSchema, {
         startedAt,
         doneAt: at.toISOString(),
       });
@@ -73,7 +75,7 @@ export async function converge(
 /** A look may have lasted longer than the time after which a step counts as given up: its time goes on all the same. */
 async function keepWaiting(
   operation: string,
-  name: string,
+  name: StepName,
   since: Date,
   { store, journal, clock }: ClusterRunPorts,
 ): Promise<void> {
@@ -82,7 +84,11 @@ async function keepWaiting(
 }
 
 /** Since when the step is worked at without a break. */
-async function noteWaiting(operation: string, name: string, { store, journal, clock }: ClusterRunPorts): Promise<Date> {
+async function noteWaiting(
+  operation: string,
+  name: StepName,
+  { store, journal, clock }: ClusterRunPorts,
+): Promise<Date> {
   const key = journal.key(operation, waitingName(name));
   const { since } = await changeJson(store, key, waitingSchema, (present) => {
     const lastAt = clock().toISOString();

@@ -7,42 +7,35 @@ import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { converge, type Goal } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
+import { converge } from './converge.ts';
 import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { readBreach, readFenced, recordStale, recordWarning } from './records.ts';
-import { hasServed, interruptedOnTheWayBack, standingOf } from './resumed.ts';
+import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
+import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
 import { endWorkload, scaleTo, startInTurn, statefulSetOf } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
 /** Brings the datastores to zero, until no pod has their volumes any more. */
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
-  return await converge(
-    item,
-    { ...goal('stop-datastore', item), limitSeconds: LIMIT_SECONDS['stop-datastore'], remedy },
-    ports,
-    async () => {
-      for (const { installation } of restore.datastores) {
-        const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
-        if (waitsFor !== undefined) return waitsFor;
-      }
-      return undefined;
-    },
-  );
+  return await converge(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
+    for (const { installation } of restore.datastores) {
+      const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
 }
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
 export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  const standing = item.direction === 'back' ? undefined : await standingOf(item, ports);
-  if (standing === 'serving') return { done: true };
-  if (standing === 'taking-back') throw interruptedOnTheWayBack(item.operation, 'It goes on being rolled back.');
+  await refuseTakenBack(item, ports);
+  if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy =
@@ -50,12 +43,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await converge(
-    item,
-    { ...goal('swap-data', item), limitSeconds: LIMIT_SECONDS['swap-data'], remedy },
-    ports,
-    look,
-  );
+  return await converge(item, { step: 'swap-data', direction: item.direction, remedy }, ports, look);
 }
 
 /**
@@ -64,29 +52,24 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
  * Forward, they must take writes, and what the API servers left behind that are no more is removed.
  */
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
-  if (await hasServed(item, ports)) return { done: true };
+  if (await startsNothing('start-datastore', item, ports)) return { done: true };
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
-  return await converge(
-    item,
-    { ...goal('start-datastore', item), limitSeconds: LIMIT_SECONDS['start-datastore'], remedy },
-    ports,
-    async () => {
-      for (const datastore of restore.datastores) {
-        const { installation, plan } = datastore;
-        const workload = statefulSetOf(installation);
-        if (item.direction === 'back' && plan.outages.length > 0) {
-          await scaleTo(restore.cluster.api, workload, installation.replicas);
-          continue;
-        }
-        const waitsFor =
-          (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
-        if (waitsFor !== undefined) return waitsFor;
+  return await converge(item, { step: 'start-datastore', direction: item.direction, remedy }, ports, async () => {
+    for (const datastore of restore.datastores) {
+      const { installation, plan } = datastore;
+      const workload = statefulSetOf(installation);
+      if (item.direction === 'back' && plan.outages.length > 0) {
+        await scaleTo(restore.cluster.api, workload, installation.replicas);
+        continue;
       }
-      return undefined;
-    },
-  );
+      const waitsFor =
+        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
 }
 
 async function membersWaitFor(
@@ -115,8 +98,9 @@ async function membersWaitFor(
     }
     return undefined;
   }
-  // Where somebody may have written since, what is found is theirs, and no reason to stop.
+  // Where somebody may have written since, what is found is theirs, and no reason to stop; so is what was served again already.
   if (fenced === undefined || (await readBreach(item.operation, ports)) !== undefined) return undefined;
+  if (await isOldStarted(item.operation, ports)) return undefined;
   const hashes = await hashMembers(workloadOf(installation, tls), fenced.revision, reach);
   for (const answer of hashes) {
     if ('reason' in answer) return `${answer.pod} does not tell its hash: ${answer.reason}`;
@@ -146,8 +130,4 @@ function describeStale(datastore: string, { removed, left }: StaleKeys): string 
     ...(still.length === 0 ? [] : [`left as they were in the recovery point: ${still.join(', ')}`]),
   ];
   return `${datastore}: ${parts.length === 0 ? 'nothing was out of date' : parts.join('; ')}`;
-}
-
-function goal(step: string, { direction }: DirectedRestore): Pick<Goal, 'step' | 'direction'> {
-  return { step, direction };
 }

@@ -8,10 +8,7 @@ const begunSchema = z.array(z.string());
 /** Uids of the pods that have taken the whole snapshot, by their names; one that was made again has another uid. */
 const fedSchema = z.record(z.string(), z.string());
 
-/**
- * Names of the preparation's pods that have run: on the volumes of all others there is nothing of the operation, so that no pod, whose
- * image may not be there either, has to clear them.
- */
+/** Names of the preparation's pods that were seen to run. */
 export async function readBegunPods(operation: string, { journal }: RecordPorts): Promise<readonly string[]> {
   return (await journal.read(operation, BEGUN, begunSchema)) ?? [];
 }

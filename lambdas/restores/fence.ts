@@ -8,11 +8,10 @@ import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { converge } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { holdFence } from './pause.ts';
 import { recordFenceBegun, recordFenced } from './records.ts';
-import { standingOf } from './resumed.ts';
+import { endsNothing, standingOf } from './resumed.ts';
 import { endWorkload } from './workloads.ts';
 
 /**
@@ -24,8 +23,8 @@ export async function fenceControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
-  const standing = item.direction === 'back' ? 'taking-back' : await standingOf(item, ports);
-  if (standing === 'serving') return { done: true };
+  if (await endsNothing(item, ports)) return { done: true };
+  const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   const restore = await openRestore(item, ports);
   await holdFence(item, restore, ports);
   const at = ports.clock().toISOString();
@@ -37,16 +36,15 @@ export async function fenceControlPlane(
   const goal = {
     step: 'fence-control-plane',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['fence-control-plane'],
     remedy: 'Look at the pods of the API servers: something keeps them, e.g. a node that does not answer.',
-  };
+  } as const;
   let before: string | undefined;
   return await converge(item, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
       const waitsFor = await endWorkload(restore.cluster.api, writer);
       if (waitsFor !== undefined) return waitsFor;
     }
-    if (standing === 'taking-back' || standing === 'swapping') return undefined;
+    if (standing === 'swapping') return undefined;
     if (standing === 'stopping' && !(await anyMemberRuns(restore))) return undefined;
     const serving = restore.datastores.filter(({ plan }) => plan.outages.length === 0);
     const workloads = await workloadsOf(restore, serving);

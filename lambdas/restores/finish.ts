@@ -4,13 +4,23 @@ import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import { removeMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
+import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
 import { converge } from './converge.ts';
 import { readBegunPods } from './fed-pods.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { onVolumes, removeHelperPods } from './helper-pods.ts';
 import { namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
 import { whyKept } from './kept.ts';
-import { isAbandoned, isServed, isSwapBegun, readPauseSet, recordCrashed, stepName } from './records.ts';
+import {
+  doneName,
+  isPrepareBegun,
+  isServed,
+  isSwapBegun,
+  readPauseBefore,
+  readPauseSet,
+  recordCrashed,
+  recordUntouched,
+  stepName,
+} from './records.ts';
 import { removeStaged } from './staging.ts';
 import { crashedPods, restartCrashed } from './workloads.ts';
 
@@ -27,7 +37,7 @@ export async function finishRestore(
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
   const step = stepName('finish-restore', item.direction);
-  if (await ports.journal.has(item.operation, `steps/${step}`)) {
+  if (await ports.journal.has(item.operation, doneName(step))) {
     await removeMark(item, ports);
     return { done: true };
   }
@@ -35,18 +45,18 @@ export async function finishRestore(
   const { platform, cluster, name, plan } = restore;
   const isRestored = item.direction === 'forward' || (await isServed(item.operation, ports));
   if (isRestored) await platform.markRestored(cluster.api, name);
-  if (await isPauseOurs(restore, ports)) await platform.setPause(cluster.api, name, plan.target.pausedUntil);
+  await takePauseAway(restore, ports);
   const goal = {
     step: 'finish-restore',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['finish-restore'],
     remedy: 'The control plane works. Remove the pods named lifeboat-… and the directory of that name on the volumes.',
-  };
+  } as const;
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
   await removeStaged(item.operation, ports);
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
-  const cleared = await withVolumesToClear(restore, isKept, await isUntouched(item, ports));
-  const clear = onVolumes(cleared, { action: 'clear', isCopied: !isKept }, ports);
+  const untouched = await untouchedMembers(item, restore, ports);
+  const cleared = await withVolumesToClear(restore, isKept, ({ pod }) => untouched.includes(pod));
+  const clear = onVolumes(cleared, { action: 'clear', isCopied: isRestored && !isKept }, ports);
   let isCleared = false;
   const converged = await converge(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
@@ -71,21 +81,38 @@ async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Pro
   return (await Promise.all([...namespacesOf(plan)].map(work))).flat();
 }
 
-/** Whether the pause that stands is one that the restore has set: an abandoned one may meet that of somebody else. */
-async function isPauseOurs({ plan, platform, cluster, name }: OpenedRestore, ports: ClusterRunPorts): Promise<boolean> {
-  if (!(await isAbandoned(plan.operation, ports))) return true;
-  const present = await platform.readPause(cluster.api, name);
-  return present !== null && present === (await readPauseSet(plan.operation, ports));
+/** Puts the pause back that was there before, where the one that stands is the restore's own and not that of somebody else. */
+async function takePauseAway({ plan, platform, cluster, name }: OpenedRestore, ports: ClusterRunPorts): Promise<void> {
+  const ours = await readPauseSet(plan.operation, ports);
+  if (ours === undefined || (await platform.readPause(cluster.api, name)) !== ours) return;
+  const before = await readPauseBefore(plan.operation, ports);
+  await platform.setPause(cluster.api, name, before === undefined ? plan.target.pausedUntil : before);
 }
 
-/** Tells the members on whose volumes nothing of the operation is: their preparation has never run. */
-async function isUntouched(
+/**
+ * The members on whose volumes nothing of the operation is, so that no pod, whose image may not be there either, has to clear them:
+ * none was prepared, or the pod of the preparation is there and can't begin. As the first call found it: the pods go.
+ */
+async function untouchedMembers(
   { operation, direction }: DirectedRestore,
+  { cluster, datastores }: OpenedRestore,
   ports: ClusterRunPorts,
-): Promise<(member: EtcdMemberVolume) => boolean> {
-  if (direction === 'forward' || (await isSwapBegun(operation, ports))) return () => false;
+): Promise<readonly string[]> {
+  if (direction === 'forward' || (await isSwapBegun(operation, ports))) return [];
+  const isPrepared = await isPrepareBegun(operation, ports);
   const begun = await readBegunPods(operation, ports);
-  return ({ pod }) => !begun.includes(helperPodName(operation, 'prepare', pod));
+  const found: string[] = [];
+  for (const { installation } of datastores) {
+    for (const { pod } of installation.members) {
+      const name = helperPodName(operation, 'prepare', pod);
+      const { namespace } = installation;
+      const preparation = await cluster.api.get({ apiVersion: 'v1', kind: 'Pod', namespace, name });
+      const neverRan =
+        preparation !== undefined && !hasBegun(preparation) && podProgress(preparation).state === 'blocked';
+      if (!isPrepared || (neverRan && !begun.includes(name))) found.push(pod);
+    }
+  }
+  return await recordUntouched(operation, found, ports);
 }
 
 /** The same with the members on whose volumes nothing has to stay. */

@@ -1,25 +1,29 @@
 import { parseControlPlaneName } from '../domain/control-plane.ts';
-import type { LockedRestore } from '../domain/restore.ts';
+import type { DirectedRestore } from '../domain/restore.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { checkLock, keepLock } from '../operations/lock.ts';
 import { checkMark, keepMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { refuseTakenBack } from './resumed.ts';
 
 /** A control plane that a restore has to itself. */
 export interface HeldControlPlane {
-  /** Its management cluster; whatever would change something there is refused as soon as the lock or the mark is lost. */
+  /** Its management cluster; whatever would change something there is refused as {@link holdControlPlane} says. */
   readonly cluster: Cluster;
-  /** LockedError when lock or mark are lost: for changes elsewhere. */
+  /** Errors as of a change there: for changes elsewhere. */
   readonly checkHold: () => Promise<void>;
 }
 
-/** Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost. */
-export async function holdControlPlane(item: LockedRestore, ports: ClusterRunPorts): Promise<HeldControlPlane> {
+/**
+ * Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost. A change on the
+ * way forward is refused with GateError once the way back is begun: a delivery that hung until then comes too late.
+ */
+export async function holdControlPlane(item: DirectedRestore, ports: ClusterRunPorts): Promise<HeldControlPlane> {
   const { hadExpired } = await keepLock(item, ports);
   await keepMark(item, { wasAway: hadExpired }, ports);
   const checkHold = shared(async () => {
-    await Promise.all([checkLock(item, ports), checkMark(item, ports)]);
+    await Promise.all([checkLock(item, ports), checkMark(item, ports), refuseTakenBack(item, ports)]);
   });
   const { managementCluster } = parseControlPlaneName(item.controlPlane);
   return { cluster: guardCluster(await ports.connect(managementCluster), checkHold), checkHold };

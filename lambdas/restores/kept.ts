@@ -3,6 +3,7 @@ import {
   isAbandoned,
   isPutBack,
   isServed,
+  isStartBegun,
   isSwapBegun,
   readBreach,
   readSafetyPoint,
@@ -25,7 +26,8 @@ export async function whyKept(
   if (!(await isSwapBegun(operation, ports))) return undefined;
   const breach = await readBreach(operation, ports);
   if (breach !== undefined) return `somebody may have written meanwhile: ${breach.reason}`;
-  return abandoned && !(await isPutBack(operation, ports)) ? 'the exchange of the data was not ended' : undefined;
+  if (!(await isPutBack(operation, ports))) return 'the data of before were not put back';
+  return (await isStartBegun(operation, ports)) ? 'the restored API may have taken writes' : undefined;
 }
 
 /** Why the replaced data are the only copy of what was before; undefined when a verified recovery point holds it. */

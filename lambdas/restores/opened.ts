@@ -6,7 +6,7 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
 import { holdControlPlane, type HeldControlPlane } from './hold.ts';
-import { isAbandoned, readRestorePlan } from './records.ts';
+import { isAbandoned, readRestorePlan, recordWayBack } from './records.ts';
 
 /** A restore as its steps work on it. */
 export interface OpenedRestore extends LookedAtRestore, HeldControlPlane {}
@@ -40,6 +40,7 @@ export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts)
   if (direction === 'forward' && (await isAbandoned(operation, { journal }))) {
     throw new GateError(`restore ${operation} was abandoned`, { remedy: 'To restore, begin a new one.' });
   }
+  if (direction === 'back') await recordWayBack(operation, ports.clock(), ports);
   const plan = await readRestorePlan(item, ports);
   return { ...describePlan(plan), ...(await holdControlPlane(item, ports)) };
 }

@@ -3,7 +3,7 @@ import type { DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { lapseOf } from './breach.ts';
 import type { OpenedRestore } from './opened.ts';
-import { recordBreach, recordPauseSet } from './records.ts';
+import { recordBreach, recordPauseBefore, recordPauseSet } from './records.ts';
 
 /** A pause that ends by itself, should nobody be left to take it away; every step that needs it looks after it. */
 const PAUSE_MILLISECONDS = 30 * 60 * 1000;
@@ -37,6 +37,7 @@ export async function keepPaused(
   const present = await platform.readPause(cluster.api, name);
   if (present === 'true' || (present !== null && Date.parse(present) > now + NEEDED_MILLISECONDS)) return;
   const until = new Date(now + PAUSE_MILLISECONDS).toISOString().replace(/\.\d+Z$/, 'Z');
+  await recordPauseBefore(plan.operation, present, { journal });
   await recordPauseSet(plan.operation, until, { journal });
   await platform.setPause(cluster.api, name, until);
 }

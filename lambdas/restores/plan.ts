@@ -5,6 +5,8 @@ import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import { liveKeys } from '../datastores/etcd/live-keys.ts';
 import { withMember } from '../datastores/etcd/reach-member.ts';
 import { lookAtMembers } from '../datastores/etcd/restore/look-at-members.ts';
+import { HELPER_IMAGE, warningsOfHelperImage } from '../datastores/etcd/restore/helper-image.ts';
+import { helperUser } from '../datastores/etcd/restore/helper-pods.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { revisionBump } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../domain/control-plane.ts';
@@ -128,6 +130,8 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
   }
   warnings.push(...(await warningsOfRights({ platform, name, api: cluster.api }, { signal: ports.signal })));
   warnings.push(...transfersTooLong(datastores, ports.configuration.restore?.transfer ?? 'attach', ports.secondsACall));
+  const { helperImage = HELPER_IMAGE } = ports.configuration.restore ?? {};
+  warnings.push(...warningsOfHelperImage(helperImage));
   const sizeBytes = datastores.reduce((sum, datastore) => sum + datastore.sizeBytes, 0);
   const members = target.datastores.reduce((sum, installation) => sum + installation.members.length, 0);
   return {
@@ -142,6 +146,7 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
     target,
     datastores,
     lostIdentity: [...lost],
+    helperImage,
     apiAwaySeconds: Math.ceil(AWAY_SECONDS + members * AWAY_SECONDS_A_MEMBER + sizeBytes / AWAY_BYTES_A_SECOND),
     warnings,
   };
@@ -193,6 +198,7 @@ async function planDatastore(
     seen: seen.filter(({ datastore }) => datastore === entry.name),
   });
   const { signal } = ports;
+  const user = helperUser(installation);
   return await withSpoolFile(object, async (spool) => {
     await timer.run(
       'read back',
@@ -244,6 +250,7 @@ async function planDatastore(
       bumpReason: why,
       difference,
       ...(isFull(live) ? { isLiveFull: true } : {}),
+      ...(user !== undefined && { helperUser: user }),
       sample,
     };
     const assumed = `no member of datastore ${entry.name} tells its version: etcd ${live.version}, as when the point was taken, is assumed`;

@@ -9,8 +9,8 @@ import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
 import { converge } from './converge.ts';
-import { LIMIT_SECONDS } from './limits.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
+import { doneName } from './records.ts';
 import { fedPods, noteBegunPod, type FedPods } from './fed-pods.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
 import { rebuildLost } from './rebuild.ts';
@@ -31,15 +31,14 @@ export async function prepareData(
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
   // The pods are gone when the restore has ended: a late delivery must not prepare anything again.
-  const prepared = await ports.journal.read(item.operation, 'steps/prepare-data', stepTimesSchema);
+  const prepared = await ports.journal.read(item.operation, doneName('prepare-data'), stepTimesSchema);
   if (prepared !== undefined) return { done: true };
   const restore = await openRestore(item, ports);
   const goal = {
     step: 'prepare-data',
     direction: item.direction,
-    limitSeconds: LIMIT_SECONDS['prepare-data'],
     remedy: 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.',
-  };
+  } as const;
   const fed = await fedPods(item.operation, ports);
   const followed = followedPods();
   const begun = new Set<string>();

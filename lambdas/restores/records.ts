@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
 import {
   restorePlanSchema,
@@ -15,18 +16,6 @@ import type { Journal, SealedDocument } from '../store/journal.ts';
 export interface RecordPorts {
   readonly journal: Journal;
 }
-
-/** The steps of which a restore records the times, in their order; between the first and the last the API is away. */
-export const TIMED_STEPS = [
-  'prepare-data',
-  'fence-control-plane',
-  'take-safety-point',
-  'stop-datastore',
-  'swap-data',
-  'start-datastore',
-  'start-control-plane',
-  'finish-restore',
-];
 
 const fencedSchema = z.strictObject({
   /** When the API servers were told to end. */
@@ -49,10 +38,9 @@ const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() }
 
 const PAUSE = 'pause-set';
 const crashedSchema = z.array(z.string());
+const idsSchema = z.array(z.string());
 
-const abandonedSchema = z.strictObject({ at: z.iso.datetime() });
-
-const apiBackSchema = z.strictObject({ at: z.iso.datetime() });
+const atSchema = z.strictObject({ at: z.iso.datetime() });
 
 /** What was found stale in a datastore, as the first look told it: a later one finds only what the first has left. */
 export async function recordStale(
@@ -84,14 +72,22 @@ export async function readWarnings(operation: string, datastore: string, { journ
   return text === undefined ? [] : [text];
 }
 
+/** A step by its direction, as the journal and the phases of the result name it. */
+type Directed<Step extends string> = Step | `${Step}-back`;
+
 /** Name of a step in the journal. */
-export function stepName(step: string, direction: Direction): string {
+export function stepName<Step extends string>(step: Step, direction: Direction): Directed<Step> {
   return direction === 'forward' ? step : `${step}-back`;
 }
 
 /** The document that a step leaves in the journal when it is begun. */
-export function waitingName(name: string): string {
+export function waitingName(name: Directed<RestoreStep>): string {
   return `steps/${name}-waiting`;
+}
+
+/** The document that a step leaves in the journal when it is done. */
+export function doneName(name: Directed<RestoreStep>): string {
+  return `steps/${name}`;
 }
 
 /** The plan of a restore as it lies in the journal; undefined when there is none. */
@@ -150,6 +146,15 @@ export async function isFenceBegun(operation: string, { journal }: RecordPorts):
   return await journal.has(operation, waitingName('fence-control-plane'));
 }
 
+/** Before anything is done on the way back: from then on nothing is changed on the way forward. */
+export async function recordWayBack(operation: string, at: Date, { journal }: RecordPorts): Promise<void> {
+  await journal.record(operation, 'way-back', atSchema, { at: at.toISOString() });
+}
+
+export async function isWayBackBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, 'way-back');
+}
+
 /** Whether the exchange of the data was begun: from then on they may be either. */
 export async function isSwapBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, waitingName('swap-data'));
@@ -157,18 +162,35 @@ export async function isSwapBegun(operation: string, { journal }: RecordPorts): 
 
 /** Whether the restore was left to its platform already, in either direction: its pause may be gone, and no data move any more. */
 export async function isFinishBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  const begun = ['finish-restore', 'finish-restore-back'].map((name) => journal.has(operation, waitingName(name)));
+  const begun = (['finish-restore', 'finish-restore-back'] as const).map((name) =>
+    journal.has(operation, waitingName(name)),
+  );
   return (await Promise.all(begun)).includes(true);
 }
 
 /** Whether the data of before were put back. */
 export async function isPutBack(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  return await journal.has(operation, `steps/${stepName('swap-data', 'back')}`);
+  return await journal.has(operation, doneName(stepName('swap-data', 'back')));
+}
+
+/** Whether a preparation was begun: its pods may have written on the volumes. */
+export async function isPrepareBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('prepare-data'));
+}
+
+/** Whether the restored control plane was told to start: from then on its users may have written to the restored data. */
+export async function isStartBegun(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, waitingName('start-control-plane'));
+}
+
+/** Whether the datastore of before was started again and compared: no data move any more. */
+export async function isOldStarted(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, `steps/${stepName('start-datastore', 'back')}`);
 }
 
 /** Whether the restored control plane was up and compared. */
 export async function isServed(operation: string, { journal }: RecordPorts): Promise<boolean> {
-  return await journal.has(operation, 'steps/start-control-plane');
+  return await journal.has(operation, doneName('start-control-plane'));
 }
 
 export async function recordBreach(
@@ -187,7 +209,7 @@ export async function readBreach(
 }
 
 export async function recordAbandoned(operation: string, at: Date, { journal }: RecordPorts): Promise<void> {
-  await journal.record(operation, 'abandoned', abandonedSchema, { at: at.toISOString() });
+  await journal.record(operation, 'abandoned', atSchema, { at: at.toISOString() });
 }
 
 export async function isAbandoned(operation: string, { journal }: RecordPorts): Promise<boolean> {
@@ -202,6 +224,38 @@ export async function recordPauseSet(operation: string, pausedUntil: string, { j
 /** undefined when the restore has set none. */
 export async function readPauseSet(operation: string, { journal }: RecordPorts): Promise<string | undefined> {
   return await journal.read(operation, PAUSE, z.string());
+}
+
+/** The pause as it was found right before the restore set its own for the first time. */
+export async function recordPauseBefore(
+  operation: string,
+  pausedUntil: string | null,
+  { journal }: RecordPorts,
+): Promise<void> {
+  await journal.record(operation, 'pause-before', z.string().nullable(), pausedUntil);
+}
+
+/** undefined when the restore has set none. */
+export async function readPauseBefore(operation: string, { journal }: RecordPorts): Promise<string | null | undefined> {
+  return await journal.read(operation, 'pause-before', z.string().nullable());
+}
+
+/** Members on whose volumes nothing of the operation is; gives what was recorded first. */
+export async function recordUntouched(
+  operation: string,
+  members: readonly string[],
+  { journal }: RecordPorts,
+): Promise<readonly string[]> {
+  return await journal.record(operation, 'untouched-members', z.array(z.string()), [...members]);
+}
+
+/** Ids under which a safety recovery point of the restore may lie: each is noted before it is written. */
+export async function recordSafetyId(operation: string, id: string, { journal }: RecordPorts): Promise<void> {
+  await journal.revise(operation, 'safety-ids', idsSchema, (present = []) => [...present, id]);
+}
+
+export async function readSafetyIds(operation: string, { journal }: RecordPorts): Promise<readonly string[]> {
+  return (await journal.read(operation, 'safety-ids', idsSchema)) ?? [];
 }
 
 /** Pods of the control plane that still crashed when the restore had ended. */
@@ -219,7 +273,7 @@ export async function readCrashed(operation: string, { journal }: RecordPorts): 
 
 /** undefined while the step that takes it has not ended. */
 export async function readSafetyPoint(operation: string, { journal }: RecordPorts): Promise<SafetyPoint | undefined> {
-  return await journal.read(operation, 'steps/take-safety-point', safetyPointSchema);
+  return await journal.read(operation, doneName('take-safety-point'), safetyPointSchema);
 }
 
 export async function recordApiBack(
@@ -228,13 +282,13 @@ export async function recordApiBack(
   at: Date,
   { journal }: RecordPorts,
 ): Promise<void> {
-  await journal.record(operation, stepName('api-back', direction), apiBackSchema, { at: at.toISOString() });
+  await journal.record(operation, stepName('api-back', direction), atSchema, { at: at.toISOString() });
 }
 
 /** When the API answered for good, on the way back if there was one; undefined while it does not. */
 export async function readApiBack(operation: string, { journal }: RecordPorts): Promise<Date | undefined> {
   const back =
-    (await journal.read(operation, stepName('api-back', 'back'), apiBackSchema)) ??
-    (await journal.read(operation, stepName('api-back', 'forward'), apiBackSchema));
+    (await journal.read(operation, stepName('api-back', 'back'), atSchema)) ??
+    (await journal.read(operation, stepName('api-back', 'forward'), atSchema));
   return back === undefined ? undefined : new Date(back.at);
 }

@@ -1,3 +1,4 @@
+import { TIMED_STEPS } from '../../statemachines/restore-control-plane/steps.ts';
 import {
   restoreResultSchema,
   stepTimesSchema,
@@ -17,11 +18,12 @@ import {
   readApiBack,
   readCrashed,
   readFenced,
+  readPauseSet,
   readRestorePlan,
   readSafetyPoint,
   readStale,
   readWarnings,
-  TIMED_STEPS,
+  doneName,
   stepName,
   waitingName,
 } from './records.ts';
@@ -72,7 +74,10 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
     state: abandoned
       ? await describeAbandoned(plan, ports)
       : outcome === 'stuck'
-        ? describeState(plan, safety?.id ?? undefined, new Set(steps.map(({ name }) => name)))
+        ? describeState(plan, safety?.id ?? undefined, new Set(steps.map(({ name }) => name)), {
+            paused: describePause(plan, await readPauseSet(operation, ports)),
+            isSwapBegun: await isSwapBegun(operation, ports),
+          })
         : [],
   };
   // One that was begun before and may not go on just now has not ended: it can be resumed later.
@@ -112,7 +117,7 @@ interface StepTimes {
 async function timesOfSteps(operation: string, { journal }: RunPorts): Promise<StepTimes[]> {
   const steps = await Promise.all(
     STEPS.map(async (name) => {
-      const times = await journal.read(operation, `steps/${name}`, stepTimesSchema);
+      const times = await journal.read(operation, doneName(name), stepTimesSchema);
       if (times === undefined) return [];
       return [{ name, startedAt: Date.parse(times.startedAt), doneAt: Date.parse(times.doneAt) }];
     }),
@@ -156,27 +161,37 @@ async function describeAbandoned(
   ];
 }
 
+/** Who pauses the platform's reconcilers now, and until when. */
+function describePause({ target }: RestorePlan, ours: string | undefined): string {
+  const before = `pausedUntil was ${target.pausedUntil ?? 'not set'}`;
+  return ours === undefined
+    ? `The restore has not paused the platform's reconcilers; ${before}.`
+    : `The platform's reconcilers are paused until ${ours}; ${before}.`;
+}
+
 /** Where everything stands when the way back has failed as well, and how a person goes on from there. */
 function describeState(
   { operation, target, datastores }: RestorePlan,
   safetyPoint: string | undefined,
   done: ReadonlySet<string>,
+  { paused, isSwapBegun: swapBegun }: { readonly paused: string; readonly isSwapBegun: boolean },
 ): string[] {
   const swapped = done.has('swap-data')
     ? 'in place of the old data'
     : 'on some volumes perhaps in place of the old data';
-  const putBack = done.has('swap-data-back') ? 'the old data are back in place' : `the restored data are ${swapped}`;
+  const isOld = done.has('swap-data-back') || !swapBegun;
+  const data = isOld ? 'the old data are in place' : `the restored data are ${swapped}`;
   return [
     ...target.datastores.map(
       ({ namespace, statefulSet, replicas, mountPath, dataDirectory, members }) =>
-        `StatefulSet ${namespace}/${statefulSet}: ${putBack}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
-        `starts with are ${mountPath}/${dataDirectory}; what was there before lies in ${mountPath}/lifeboat-${operation}/previous. ` +
+        `StatefulSet ${namespace}/${statefulSet}: ${data}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
+        `starts with are ${mountPath}/${dataDirectory}${isOld ? '' : `; what was there before lies in ${mountPath}/lifeboat-${operation}/previous`}. ` +
         `It had ${replicas} replicas, and its data want ${members.length}.`,
     ),
     ...target.writers.map(
       ({ kind, namespace, name, foundReplicas }) => `${kind} ${namespace}/${name} had ${foundReplicas} replicas.`,
     ),
-    `The platform's reconcilers are paused for at most half an hour; pausedUntil was ${target.pausedUntil ?? 'not set'}.`,
+    paused,
     safetyPoint === undefined
       ? `No safety recovery point was taken; datastores ${datastores.map(({ datastore }) => datastore).join(', ')} are only on their volumes.`
       : `Recovery point ${safetyPoint} holds the state before the restore.`,

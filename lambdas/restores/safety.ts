@@ -4,6 +4,7 @@ import {
   CorruptSnapshotError,
   DatastoreError,
   LifeboatError,
+  NotFoundError,
   NoUsableMemberError,
   TunnelError,
 } from '../domain/errors.ts';
@@ -15,9 +16,10 @@ import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../do
 import { verdictOf } from '../domain/verdict.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
+import type { CataloguedPoint } from '../store/catalogue.ts';
 import { holdFence } from './pause.ts';
 import { isWhole, openRestore, type OpenedRestore } from './opened.ts';
-import { readFenced } from './records.ts';
+import { readFenced, readSafetyIds, recordSafetyId } from './records.ts';
 
 /**
  * Takes a recovery point of the fenced state, once a restore. Where a datastore did not serve when the restore was planned there
@@ -35,17 +37,34 @@ export async function takeSafetyPoint(
     const done = (point: Pick<SafetyPoint, 'id' | 'reason' | 'verdict'>) => {
       return { ...point, startedAt, doneAt: ports.clock().toISOString() };
     };
-    // An earlier delivery may have ended between the point's manifest and the journal.
-    for await (const point of ports.catalogue.points(restore.name)) {
-      if ('manifest' in point && point.manifest.operation === item.operation) {
-        return done({ id: point.address.id, reason: null, verdict: point.verdict });
-      }
-    }
-    const manifest = await takeIfPossible(restore, ports);
+    const former = await findTaken(restore, ports);
+    const manifest = former?.manifest ?? (await takeIfPossible(restore, ports));
     if ('reasonForNone' in manifest) return done({ id: null, reason: manifest.reasonForNone, verdict: null });
     await refuseWritten(manifest, restore, ports);
-    return done({ id: manifest.id, reason: null, verdict: verdictOf(manifest) });
+    return done({ id: manifest.id, reason: null, verdict: former?.verdict ?? verdictOf(manifest) });
   });
+}
+
+/**
+ * What an earlier delivery has taken that ended between the point's manifest and the journal. Only one whose id the restore has noted
+ * itself, where nothing but restores may write: whoever writes recovery points could give another one the operation's name.
+ */
+async function findTaken({ plan, name }: OpenedRestore, ports: ClusterRunPorts): Promise<CataloguedPoint | undefined> {
+  for (const id of await readSafetyIds(plan.operation, ports)) {
+    const point = await ports.catalogue.find(id, name).catch((error: unknown) => {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    });
+    if (point === undefined) continue;
+    const { manifest } = point;
+    const isIt =
+      manifest.id === id &&
+      manifest.controlPlane === plan.controlPlane &&
+      manifest.reason === 'safety' &&
+      manifest.operation === plan.operation;
+    if (isIt) return point;
+  }
+  return undefined;
 }
 
 /**
@@ -84,7 +103,13 @@ async function takeIfPossible(
 ): Promise<Manifest | { readonly reasonForNone: string }> {
   try {
     return await takeRecoveryPoint(
-      { controlPlane: name, platform, reason: 'safety', operation: plan.operation },
+      {
+        controlPlane: name,
+        platform,
+        reason: 'safety',
+        operation: plan.operation,
+        onId: (id) => recordSafetyId(plan.operation, id, ports),
+      },
       { ...ports, cluster },
     );
   } catch (error) {

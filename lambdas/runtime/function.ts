@@ -1,5 +1,6 @@
 import { LifeboatError, OutOfTimeError, withRemedy } from '../domain/errors.ts';
 import { describeProgress, waitingFilter, type Progress, type ReportProgress } from '../domain/progress.ts';
+import { tellSilence } from '../domain/silence.ts';
 import type { Step } from '../step.ts';
 
 /** What is kept of a function's time to undo what was begun: an upload is aborted rather than left behind. */
@@ -42,24 +43,25 @@ export function lambdaFunction<Input, Output, Ports>(
     const timeMilliseconds = Math.max(0, context.getRemainingTimeInMillis() - UNDO_MILLISECONDS);
     const signal = AbortSignal.timeout(timeMilliseconds);
     let last: Progress | undefined;
+    let silence: Progress | undefined;
     const log = progressLog(() => performance.now());
     const report = (progress: Progress) => {
-      last = progress;
+      if (progress.kind !== 'silence') last = progress;
+      silence = progress.kind === 'silence' && !progress.isOver ? progress : undefined;
       log(progress);
     };
     try {
-      const { ports, close } = await openPorts({
-        report,
-        signal,
-        secondsACall: Math.floor(timeMilliseconds / 1000),
+      return await tellSilence(report, async () => {
+        const secondsACall = Math.floor(timeMilliseconds / 1000);
+        const { ports, close } = await openPorts({ report, signal, secondsACall });
+        try {
+          return await withinTime(step.run(event, ports), signal);
+        } finally {
+          close();
+        }
       });
-      try {
-        return await withinTime(step.run(event, ports), signal);
-      } finally {
-        close();
-      }
     } catch (failure) {
-      const error = isEndOfTime(failure, signal) ? outOfTime(context, timeMilliseconds, last) : failure;
+      const error = isEndOfTime(failure, signal) ? outOfTime(context, timeMilliseconds, last, silence) : failure;
       const { name, text, frames } = describe(error);
       console.error({ error: name, text, frames });
       // Lambda reports the stack as well, which would repeat the text.
@@ -94,13 +96,22 @@ function isEndOfTime(error: unknown, signal: AbortSignal): boolean {
   return error === signal.reason || (error instanceof Error && ['AbortError', 'TimeoutError'].includes(error.name));
 }
 
-function outOfTime({ functionName = 'the function' }: LambdaContext, milliseconds: number, last: Progress | undefined) {
+function outOfTime(
+  { functionName = 'the function' }: LambdaContext,
+  milliseconds: number,
+  last: Progress | undefined,
+  silence: Progress | undefined,
+) {
   const part = last === undefined ? 'before it told of anything' : `at "${describeProgress(last)}"`;
-  return new OutOfTimeError(`${functionName} ran out of time after ${Math.round(milliseconds / 1000)} s, ${part}`, {
-    remedy: isTransfer(last)
-      ? 'Let the data go to the pods by URL, which takes no time of a function: "restore: { transfer: presigned-url }" in lifeboat.yaml.'
-      : 'A function has 15 minutes at the most. If this comes again, look at what that part waits for, or run the same with "lifeboat" on a machine, where no such limit is.',
-  });
+  const why = silence === undefined ? '' : `, with ${describeProgress(silence)}`;
+  return new OutOfTimeError(
+    `${functionName} ran out of time after ${Math.round(milliseconds / 1000)} s, ${part}${why}`,
+    {
+      remedy: isTransfer(last)
+        ? 'Let the data go to the pods by URL, which takes no time of a function: "restore: { transfer: presigned-url }" in lifeboat.yaml.'
+        : 'A function has 15 minutes at the most. If this comes again, look at what that part waits for, or run the same with "lifeboat" on a machine, where no such limit is.',
+    },
+  );
 }
 
 /** Whether data were on their way through the API server. */
@@ -128,13 +139,13 @@ function shorten(text: string): string {
 
 /**
  * What the log of a step gets. Bytes are left out: a log line a second of every transfer is paid for and read by nobody. What is
- * waited for is told when it changes, and every 30 s.
+ * waited for, or is silent, is told when it changes, and every 30 s.
  */
 export function progressLog(now: () => number): ReportProgress {
   const isToBeTold = waitingFilter(now);
   return (progress) => {
     if (
-      progress.kind === 'waiting'
+      progress.kind === 'waiting' || progress.kind === 'silence'
         ? isToBeTold(progress)
         : progress.kind !== 'bytes' && progress.kind !== 'phase-started'
     ) {

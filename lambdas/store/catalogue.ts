@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { ConflictError, CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
+import {
+  ConfigurationError,
+  ConflictError,
+  CorruptSnapshotError,
+  LifeboatError,
+  NotFoundError,
+} from '../domain/errors.ts';
 import {
   addressOfManifestKey,
   manifestKey,
@@ -83,11 +89,18 @@ export function newestVerified(
     );
 }
 
-function isVerifiedBackup({ manifest, verdict }: CataloguedPoint): boolean {
-  return verdict === 'verified' && manifest.reason !== 'safety';
+function isVerifiedBackup(point: CataloguedPoint): boolean {
+  const { manifest, verdict } = point;
+  return verdict === 'verified' && manifest.reason !== 'safety' && misplaced(point) === undefined;
 }
 
 /** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
+/** Of which other recovery point the manifest in a point's place is; undefined when it is its own. */
+export function misplaced({ address, manifest: { id, controlPlane } }: CataloguedPoint): string | undefined {
+  const isItsOwn = id === address.id && controlPlane === formatControlPlaneName(address.controlPlane);
+  return isItsOwn ? undefined : `${controlPlane}/${id}`;
+}
+
 export class Catalogue {
   readonly #store: ObjectStore;
 
@@ -102,10 +115,19 @@ export class Catalogue {
     }
   }
 
-  /** One recovery point by its id; NotFoundError when the store has none, CorruptSnapshotError when it can't be read. */
+  /**
+   * One recovery point by its id; NotFoundError when the store has none, CorruptSnapshotError when it can't be read,
+   * ConfigurationError when somebody has moved another one to its place.
+   */
   async find(id: string, controlPlane?: ControlPlaneName): Promise<CataloguedPoint> {
     for await (const listed of this.#listAddresses(controlPlane)) {
-      if (listed.address.id === id) return await this.#load(listed);
+      if (listed.address.id !== id) continue;
+      const point = await this.#load(listed);
+      const other = misplaced(point);
+      if (other === undefined) return point;
+      throw new ConfigurationError(`the manifest at ${manifestKey(point.address)} is that of ${other}`, {
+        remedy: 'Somebody moved it; put it back, or use the original.',
+      });
     }
     const where = controlPlane === undefined ? '' : ` of ${formatControlPlaneName(controlPlane)}`;
     throw new NotFoundError(`no recovery point ${id}${where} in ${this.#store.location}`, {

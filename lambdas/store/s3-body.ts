@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { StoreUnavailableError } from '../domain/errors.ts';
+import { startWaiting } from '../domain/silence.ts';
 
 /** How often in a row a body may break without having brought a byte. */
 const FRUITLESS_ATTEMPTS = 5;
@@ -19,20 +20,27 @@ export function resumingStream(object: string, first: Body, resume: (fromByte: n
   let body = quiet(first.body);
   async function* bytes(): AsyncGenerator<Buffer> {
     let chunks = body.iterator();
-    for (let received = 0, fruitless = 0; ;) {
-      const chunk = await nextChunk(chunks);
-      if (chunk !== undefined) {
-        received += chunk.byteLength;
-        fruitless = 0;
-        yield chunk;
-      } else if (received >= lengthBytes) {
-        return;
-      } else {
-        if (fruitless === FRUITLESS_ATTEMPTS) throw brokenError(object, received, lengthBytes);
-        fruitless += 1;
-        body = quiet((await resume(received)).body);
-        chunks = body.iterator();
+    const awaited = startWaiting(`the store (read ${object})`);
+    try {
+      for (let received = 0, fruitless = 0; ;) {
+        const chunk = await nextChunk(chunks);
+        if (chunk !== undefined) {
+          received += chunk.byteLength;
+          fruitless = 0;
+          awaited.rest();
+          yield chunk;
+          awaited.heard();
+        } else if (received >= lengthBytes) {
+          return;
+        } else {
+          if (fruitless === FRUITLESS_ATTEMPTS) throw brokenError(object, received, lengthBytes);
+          fruitless += 1;
+          body = quiet((await resume(received)).body);
+          chunks = body.iterator();
+        }
       }
+    } finally {
+      awaited.end();
     }
   }
   const stream = Readable.from(bytes(), { objectMode: false });

@@ -6,7 +6,7 @@ import {
   S3Client,
   type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3';
-import { clientSettings, withAttempts, type AwsLimits, type HttpOptions } from '../aws/attempts.ts';
+import { clientSettings, withAttempts, type Attempt, type AwsLimits, type HttpOptions } from '../aws/attempts.ts';
 import type { AwsFailure } from '../aws/aws-failure.ts';
 import { NotFoundError, PermissionError, type LifeboatError } from '../domain/errors.ts';
 import type { StoredObject } from './object-store.ts';
@@ -107,16 +107,17 @@ export class S3Bucket {
   /** Makes one request until it succeeds, fails for good or has failed too often. */
   async run<T>(
     call: S3Call,
-    attempt: (http: HttpOptions) => Promise<T>,
+    attempt: Attempt<T>,
     { signal, bodyBytes = 0, rescue = raise }: RunOptions<T> = {},
   ): Promise<T> {
     return withAttempts(
-      async (http) => {
-        const result = await attempt(http);
+      async (http, awaited) => {
+        const result = await attempt(http, awaited);
         this.#seen = true;
         return result;
       },
       {
+        from: `the store (${call.verb} ${call.object})`,
         limits: this.limits,
         attemptMilliseconds: this.limits.attemptMilliseconds + bodyBytes / SLOWEST_BYTES_PER_MILLISECOND,
         signal,

@@ -11,6 +11,7 @@ import type { S3Bucket } from './s3-bucket.ts';
 import { notS3Error } from './s3-errors.ts';
 import { CLOCK_DIFFERENCE_MILLISECONDS } from './s3-lock.ts';
 import { abortMultipartUpload, countParts, listMultipartUploads } from './s3-multipart.ts';
+import { sendInSlices } from './s3-slices.ts';
 import type { S3Write } from './s3-write.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -153,17 +154,14 @@ export class S3Upload implements Upload {
 
   async #sendPart(uploadId: string, PartNumber: number, part: Buffer): Promise<void> {
     const ChecksumCRC32 = crc32Base64(part);
-    const command = new UploadPartCommand({
-      ...this.#target(),
-      UploadId: uploadId,
-      PartNumber,
-      Body: part,
-      ChecksumCRC32,
-    });
-    leavePayloadUnsigned(command);
+    const input = { ...this.#target(), UploadId: uploadId, PartNumber, Body: part, ChecksumCRC32 };
     const { ETag } = await this.#bucket.run(
       this.#call(`upload part ${PartNumber} of`, 's3:PutObject'),
-      (http) => this.#bucket.client.send(command, http),
+      (http, awaited) => {
+        const command = sendInSlices(new UploadPartCommand(input), awaited);
+        leavePayloadUnsigned(command);
+        return this.#bucket.client.send(command, http);
+      },
       { signal: this.#stop.signal, bodyBytes: part.byteLength },
     );
     this.#parts[PartNumber - 1] = { PartNumber, ETag, ChecksumCRC32 };

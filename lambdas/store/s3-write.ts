@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import type { HttpOptions } from '../aws/attempts.ts';
+import type { Attempt } from '../aws/attempts.ts';
 import type { PutOptions, StoredObject } from './object-store.ts';
 import type { S3Bucket } from './s3-bucket.ts';
+import { sendInSlices } from './s3-slices.ts';
 import { lockedError, lockInForce } from './s3-lock.ts';
 
 const WRITE_ID = 'lifeboat-write-id';
@@ -40,15 +41,19 @@ export class S3Write {
 
   /** Writes the object in one request. */
   async put(body: Uint8Array): Promise<StoredObject> {
-    const command = new PutObjectCommand({
+    const input = {
       Bucket: this.#bucket.name,
       Key: this.#bucket.fullKey(this.#key),
       Body: body,
       ChecksumAlgorithm: 'SHA256',
       ...this.protection,
       ...this.conditions,
-    });
-    return this.commit((http) => this.#bucket.client.send(command, http), body.byteLength, body.byteLength);
+    } as const;
+    return this.commit(
+      (http, awaited) => this.#bucket.client.send(sendInSlices(new PutObjectCommand(input), awaited), http),
+      body.byteLength,
+      body.byteLength,
+    );
   }
 
   /**
@@ -57,7 +62,7 @@ export class S3Write {
    * has succeeded.
    */
   async commit(
-    attempt: (http: HttpOptions) => Promise<{ ETag?: string | undefined }>,
+    attempt: Attempt<{ ETag?: string | undefined }>,
     sizeBytes: number,
     bodyBytes: number,
   ): Promise<StoredObject> {

@@ -4,8 +4,8 @@
  */
 import * as z from 'zod';
 import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
-import { TIMED_STEPS } from '../../lambdas/restores/records.ts';
 import { recordEvidence } from '../../lib/documents/pages.ts';
+import { TIMED_STEPS } from '../../statemachines/restore-control-plane/steps.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { downBed, upBed } from '../testbed/bed.ts';

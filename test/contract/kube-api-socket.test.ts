@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
@@ -10,6 +11,7 @@ import { createAuthority } from '../testbed/certificates.ts';
 import { freePorts } from '../testbed/free-ports.ts';
 import { waitFor } from '../testbed/waiting.ts';
 import { ADMINISTRATOR, ApiClients, SOURCE } from './api-clients.ts';
+import { ToldSilences } from './told-silences.ts';
 
 jest.setTimeout(120_000);
 
@@ -130,6 +132,23 @@ describe.each([
     const { openSocket } = streamsTo(() => server.port, wrap);
     const api = connect({ openSocket }, server.kubeconfig({ commonName: 'stranger' }, nobody));
     await expect(api.get({ ...NAMESPACES, name: 'default' })).rejects.toThrow(/may not get namespaces "default"/);
+  });
+
+  it('is told of while it does not answer, whatever may still come of it', async () => {
+    const hung: (() => void)[] = [];
+    const answer = (_: unknown, response: ServerResponse): boolean => {
+      hung.push(() => response.end(JSON.stringify({ gitVersion: 'v1.0.0' })));
+      return true;
+    };
+    const front = await clients.startFront(server, { answer });
+    const silences = new ToldSilences();
+    const { openSocket } = streamsTo(() => front.port, wrap);
+    const asking = silences.during(() => connect({ openSocket, timeoutMilliseconds: 60_000 }).version());
+    const from = /the API server https:\/\/127.0.0.1:\d+ \(get \/version\)/;
+    await silences.ofWhat(from);
+    for (const end of hung) end();
+    expect(await asking).toBe('v1.0.0');
+    await silences.overWith(from);
   });
 
   it('is not waited for longer than the time limit of an attempt', async () => {

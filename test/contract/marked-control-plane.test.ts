@@ -5,13 +5,15 @@ import { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ConflictError, LockedError } from '../../lambdas/domain/errors.ts';
 import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
-import type { LockedRestore } from '../../lambdas/domain/restore.ts';
+import type { DirectedRestore } from '../../lambdas/domain/restore.ts';
 import type { Cluster } from '../../lambdas/kube/cluster.ts';
 import type { KubeApi } from '../../lambdas/kube/kube-api.ts';
 import { keepMark, markControlPlane, readMark, removeMark } from '../../lambdas/operations/mark.ts';
 import type { ClusterRunPorts } from '../../lambdas/operations/ports.ts';
 import { holdControlPlane } from '../../lambdas/restores/hold.ts';
+import { endsNothing } from '../../lambdas/restores/resumed.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
+import { Journal } from '../../lambdas/store/journal.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import { ApiServer } from '../testbed/api-server.ts';
 import { waitFor } from '../testbed/waiting.ts';
@@ -76,7 +78,7 @@ interface Lifeboat {
   /** How many tunnels and attachments were opened, and are still open. */
   readonly streams: { opened: number; open: number };
   /** Begins an operation, with the lock in its store. */
-  begin(operation: string): Promise<LockedRestore>;
+  begin(operation: string): Promise<DirectedRestore>;
 }
 
 function lifeboat(at: string): Lifeboat {
@@ -103,7 +105,13 @@ function lifeboat(at: string): Lifeboat {
     attach: stream as never,
     close: () => undefined,
   };
-  const ports = { store, locks, clock: () => new Date(), connect: () => Promise.resolve(cluster) };
+  const ports = {
+    store,
+    locks,
+    journal: new Journal(store, 'restore'),
+    clock: () => new Date(),
+    connect: () => Promise.resolve(cluster),
+  };
   return {
     ports: ports as unknown as ClusterRunPorts,
     api,
@@ -118,7 +126,7 @@ function lifeboat(at: string): Lifeboat {
         point: 'any',
         planSha256: '0'.repeat(64),
       } as const;
-      return { ...planned, lock: { token: lock.token } };
+      return { ...planned, lock: { token: lock.token }, direction: 'forward' };
     },
   };
 }
@@ -253,8 +261,22 @@ describe('the mark of an operation', () => {
   });
 });
 
+describe('a step on the way forward that hung until the restore was taken back', () => {
+  it('changes nothing more, while the way back does', async () => {
+    const a = lifeboat('a');
+    const item = await a.begin('restore-1');
+    await markControlPlane(item, a.ports);
+    const late = await holdControlPlane(item, a.ports);
+    expect(await endsNothing({ ...item, direction: 'back' }, a.ports)).toBe(true);
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: NAMESPACE, name: `late-${name}` } };
+    await expect(late.cluster.api.create(object)).rejects.toThrow(/restore-1 was being taken back/);
+    const back = await holdControlPlane({ ...item, direction: 'back' }, a.ports);
+    await back.cluster.api.create(object);
+  });
+});
+
 describe('a step whose operation has lost its control plane on the way', () => {
-  const LOSSES: readonly [string, (first: LockedRestore, a: Lifeboat) => Promise<void>][] = [
+  const LOSSES: readonly [string, (first: DirectedRestore, a: Lifeboat) => Promise<void>][] = [
     [
       'lock',
       async (_, a) => {

@@ -10,51 +10,16 @@ import {
   TunnelError,
   type LifeboatError,
 } from '../../lambdas/domain/errors.ts';
-import type { ClusterAccess } from '../../lambdas/kube/cluster-access.ts';
 import { parseKubeconfig } from '../../lambdas/kube/kubeconfig.ts';
-import { openPodTunnel, type TunnelOptions } from '../../lambdas/kube/pod-tunnel.ts';
-import { channelMessage as message, ChannelServer } from '../testbed/channel-server.ts';
+import { channelMessage as message } from '../testbed/channel-server.ts';
 import { createAuthority } from '../testbed/certificates.ts';
 import { freePorts } from '../testbed/free-ports.ts';
 import { waitFor } from '../testbed/waiting.ts';
+import { announce, echo, endTunnels, open, preamble, serve } from './tunnels.ts';
 
-const PORT = 2379;
-const TARGET = { namespace: 'clusters-prod', pod: 'etcd-0', port: PORT };
 const [DATA, ERROR] = [0, 1];
 
-const preamble = Buffer.from([PORT & 0xff, PORT >> 8]);
-const announce = (socket: WebSocket): void => {
-  socket.send(message(DATA, preamble));
-  socket.send(message(ERROR, preamble));
-};
-const echo = (socket: WebSocket): void => {
-  announce(socket);
-  socket.on('message', (data) => {
-    socket.send(data as Buffer);
-  });
-};
-
-const servers: ChannelServer[] = [];
-const tunnels: Duplex[] = [];
-afterEach(async () => {
-  for (const tunnel of tunnels.splice(0)) tunnel.destroy();
-  await Promise.all(servers.splice(0).map((server) => server.stop()));
-});
-
-async function serve(
-  behaviour: (socket: WebSocket) => void,
-  refuse?: () => number | undefined,
-): Promise<ChannelServer> {
-  const server = await ChannelServer.start(behaviour, refuse);
-  servers.push(server);
-  return server;
-}
-
-async function open(server: ChannelServer, options: TunnelOptions = {}, access?: ClusterAccess): Promise<Duplex> {
-  const tunnel = await openPodTunnel(access ?? parseKubeconfig(server.kubeconfig, 'mgmt-a'), TARGET, options);
-  tunnels.push(tunnel);
-  return tunnel;
-}
+afterEach(endTunnels);
 
 async function failureOf(tunnel: Duplex): Promise<LifeboatError> {
   const [error] = (await once(tunnel, 'error')) as [LifeboatError];

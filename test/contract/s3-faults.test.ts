@@ -19,6 +19,7 @@ import {
 import { waitFor } from '../testbed/waiting.ts';
 import { listAll, patternedBytes, readAll, sha256, uploadAll } from './bytes.ts';
 import { openS3, storeAt, type S3Access } from './s3-access.ts';
+import { ToldSilences } from './told-silences.ts';
 
 const BUCKET = 'faults';
 const PART_BYTES = partSizeBytes();
@@ -131,6 +132,42 @@ describe('a passing fault', () => {
     await store.put(`${key}-small`, Buffer.from('content'));
     await uploadAll(store, key, BYTES);
     expect(sha256(await readAll(await store.read(key)))).toBe(sha256(BYTES));
+  });
+});
+
+describe('a store that is silent', () => {
+  it.each<[string, (seen: SeenRequest) => boolean, HttpFault, string, () => Promise<unknown>]>([
+    ['before a write', isPut, { kind: 'hang' }, 'write', () => store.put(key, Buffer.from('content'))],
+    ['before a part', isPart, { kind: 'hang' }, 'upload part \\d of', () => uploadAll(store, key, BYTES)],
+    [
+      'in the middle of what is read',
+      isRead,
+      { kind: 'stall', afterBytes: PART_BYTES },
+      'read',
+      async () => {
+        await uploadAll(direct, key, BYTES);
+        return await readAll(await store.read(key));
+      },
+    ],
+  ])('is told of, and that it is heard again: %s', async (_name, when, fault, verb, work) => {
+    store = storeAt(proxy.endpoint, BUCKET, IMPATIENT);
+    proxy.inject({ when, times: 1, fault });
+    const silences = new ToldSilences();
+    const working = silences.during(work);
+    const from = new RegExp(`the store \\(${verb} s3://${BUCKET}/some/prefix/${key}\\)`);
+    await silences.ofWhat(from);
+    await working;
+    await silences.overWith(from);
+  });
+
+  it('is none while the bytes of a part leave slowly', async () => {
+    // Long enough that it is silent for too long in one piece, and what sockets hold back at its end is not.
+    const body = patternedBytes(4 * PART_BYTES);
+    proxy.inject({ when: isPut, times: 1, fault: { kind: 'slow', bytesPerSecond: PART_BYTES } });
+    const silences = new ToldSilences(500);
+    await silences.during(() => store.put(key, body));
+    expect(silences.isEmpty).toBe(true);
+    expect(sha256(await readAll(await direct.read(key)))).toBe(sha256(body));
   });
 });
 

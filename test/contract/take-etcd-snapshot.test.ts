@@ -28,6 +28,7 @@ import { SecureEtcd } from '../testbed/secure-etcd.ts';
 import { startTamperingProxy } from '../testbed/tampering-proxy.ts';
 import { TcpProxy } from '../testbed/tcp-proxy.ts';
 import { waitFor } from '../testbed/waiting.ts';
+import { ToldSilences } from './told-silences.ts';
 
 jest.setTimeout(120_000);
 
@@ -153,6 +154,30 @@ describe.each(['3.5', '3.6'] as const)('a snapshot of three real members of etcd
     expect(taken.memberChoice.at(-1)).toMatch(reason);
     expect(uploads.outcomes).toEqual(['aborted', 'completed']);
     expect(sha256(uploads.all[1]?.file ?? Buffer.alloc(0))).toBe(taken.sha256);
+  });
+
+  it('is told to be waited for when the connection is dropped midway, and goes on when it is back', async () => {
+    const proxy = await TcpProxy.start({ host: '127.0.0.1', port: etcd.clientPort('etcd-0') });
+    const openTunnel = async () => {
+      const socket = connect({ port: proxy.port, host: '127.0.0.1' });
+      await once(socket, 'connect');
+      return socket;
+    };
+    const alone = { ...etcd.workload, members: etcd.workload.members.filter(({ pod }) => pod === 'etcd-0') };
+    const silences = new ToldSilences();
+    const held = proxy.holdAfter(5_000_000);
+    const taking = silences.during(() => takeSnapshot(alone, portsFor(etcd, { cluster: { openTunnel } })));
+    try {
+      await held;
+      const from = /etcd member etcd-0 \(Maintenance.Snapshot\)/;
+      await silences.ofWhat(from);
+      proxy.release();
+      await silences.overWith(from);
+      const taken = await taking;
+      expect(sha256(uploads.all.at(-1)?.file ?? Buffer.alloc(0))).toBe(taken.sha256);
+    } finally {
+      await Promise.allSettled([taking, proxy.stop()]);
+    }
   });
 
   it('comes from another member when the bytes of the first are not those that it hashed', async () => {

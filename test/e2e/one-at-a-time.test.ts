@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -98,8 +99,8 @@ async function safetyPoints(): Promise<number> {
 
 /** Ends a command by SIGKILL as soon as `isDue` says so; gives the lock that it had then. */
 async function killDuring(args: readonly string[], isDue: (lock: Lock) => boolean): Promise<Lock> {
-  let started: number | undefined;
-  const ended = workspace.run(args, (pid) => (started = pid));
+  let started: ChildProcess | undefined;
+  const ended = workspace.run(args, (child) => (started = child));
   const lock = await waitFor(
     'the command to be where it is killed',
     async () => {
@@ -108,7 +109,7 @@ async function killDuring(args: readonly string[], isDue: (lock: Lock) => boolea
     },
     { timeoutSeconds: 240 },
   );
-  if (started !== undefined) process.kill(started, 'SIGKILL');
+  started?.kill('SIGKILL');
   expect((await ended).exitCode).toBe(-1);
   return lock;
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -12,8 +13,8 @@ import { waitFor } from '../testbed/waiting.ts';
  */
 export async function restoreWithSpoiledSample(workspace: Workspace, controlPlane: string): Promise<CommandOutcome> {
   const restores = join(workspace.directory, 'recovery-points/restores');
-  let started: number | undefined;
-  const killed = workspace.run(['restore', controlPlane, '--latest-verified', '--yes'], (pid) => (started = pid));
+  let started: ChildProcess | undefined;
+  const killed = workspace.run(['restore', controlPlane, '--latest-verified', '--yes'], (child) => (started = child));
   const directory = await waitFor(
     'the fence',
     () => {
@@ -22,7 +23,7 @@ export async function restoreWithSpoiledSample(workspace: Workspace, controlPlan
     },
     { timeoutSeconds: 240 },
   );
-  if (started !== undefined) process.kill(started, 'SIGKILL');
+  started?.kill('SIGKILL');
   await killed;
   const file = join(directory, 'plan.json');
   const plan = restorePlanSchema.parse(JSON.parse(await readFile(file, 'utf8')));

@@ -109,10 +109,10 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
     async (signal, exitCode) => {
       const { discover, identity } = await measureTraffic(stage);
       let ending: Promise<void> | undefined;
-      const { exitCode: actual, stderr } = await stage.workspace.run(['backup', stage.controlPlane], (pid) => {
+      const { exitCode: actual, stderr } = await stage.workspace.run(['backup', stage.controlPlane], (child) => {
         ending = stage.api.holdAfter(discover + identity + PASSED_BYTES).then(async () => {
           await stage.aftermath.readers.streamingMember();
-          process.kill(pid, signal);
+          child.kill(signal);
         });
       });
       stage.api.release();

@@ -103,6 +103,14 @@ export function isWrittenMeanwhile({ step, fault }: Combination): boolean {
   return fault === 'killed after, a day later' && step !== 'PrepareData';
 }
 
+/** Whether data stay aside on the volumes: somebody may have written to them. */
+export function leavesDataAside(combination: Combination): boolean {
+  const { step, direction, fault } = combination;
+  if (isWrittenMeanwhile(combination)) return step === 'SwapData' || step === 'StartDatastore';
+  const isServed = step === 'StartControlPlane' && direction === 'forward';
+  return isServed && (fault === 'final error after' || fault === 'timeout');
+}
+
 export function describeCombination({ step, direction, fault }: Combination): string {
   return `${step}${direction === 'back' ? ' on the way back' : ''}: ${fault}`;
 }

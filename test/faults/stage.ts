@@ -11,7 +11,14 @@ import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../testbed/management-cluster.ts';
 import { waitFor } from '../testbed/waiting.ts';
-import { endsRestored, expectedEnding, isWrittenMeanwhile, type Combination, type Ending } from './combinations.ts';
+import {
+  endsRestored,
+  expectedEnding,
+  isWrittenMeanwhile,
+  leavesDataAside,
+  type Combination,
+  type Ending,
+} from './combinations.ts';
 import { join } from 'node:path';
 
 const NAMESPACE = 'faults';
@@ -89,10 +96,11 @@ export class FaultStage {
     if (!isRestored && !isWritten && (await this.#content()) !== before) {
       problems.push('the content is not what it was');
     }
-    problems.push(...(await this.#remainders(isWritten)));
+    const isKept = leavesDataAside(combination);
+    problems.push(...(await this.#remainders(isKept)));
     if (ending !== expectedEnding(combination)) problems.push(`it ended ${ending} (${error ?? 'no error'})`);
     if (!occurred) problems.push('the fault did not occur');
-    if (problems.length > 0 || isWritten) await this.#renew();
+    if (problems.length > 0 || isWritten || isKept) await this.#renew();
     return { combination, ending, problem: problems.length === 0 ? null : problems.join('; ') };
   }
 
@@ -177,14 +185,14 @@ export class FaultStage {
       .join('\n');
   }
 
-  /** What was put aside is kept where somebody may have written. */
+  /** What was put aside is there where it must be kept, and nothing else is. */
   async #remainders(isKept: boolean): Promise<string[]> {
     const { pods, directories, mark, pausedUntil } = await restoreRemainders(this.#hosted);
     const store = new DirectoryStore(join(this.#workspace.directory, 'recovery-points'));
     const lock = await new Locks(store).read(controlPlaneLock(this.#controlPlane));
     return [
       ...(pods.length === 0 ? [] : [`pods are left: ${pods.join(', ')}`]),
-      ...(directories.length === 0 || isKept ? [] : [`directories are left on volumes: ${directories.join(', ')}`]),
+      ...(directories.length > 0 === isKept ? [] : [`directories on volumes: ${directories.join(', ') || 'none'}`]),
       ...(mark === null ? [] : [`the mark is left: ${mark}`]),
       ...(pausedUntil === null ? [] : [`the pause is left: ${pausedUntil}`]),
       ...(lock === undefined ? [] : [`the lock is left: ${lock.owner}`]),

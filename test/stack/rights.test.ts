@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { pascalCase } from '../../lib/lifeboat-function.ts';
+import { pascalCase } from '../../statemachines/description/pascal-case.ts';
 import { permit } from '../../lib/permissions.ts';
 import { FUNCTIONS_ON_CLUSTERS } from './functions-on-clusters.ts';
 import { rolesOf } from './roles.ts';

@@ -61,13 +61,13 @@ export class Workspace {
   }
 
   /** Runs the command line to its end; `during` gets the process, to disturb it. */
-  async run(args: readonly string[], during: (pid: number) => void = () => undefined): Promise<CommandOutcome> {
+  async run(args: readonly string[], during: (child: ChildProcess) => void = () => undefined): Promise<CommandOutcome> {
     const child = this.start(args, 'pipe');
     const text = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream]?.setEncoding('utf8').on('data', (chunk: string) => (text[stream] += chunk));
     }
-    if (child.pid !== undefined) during(child.pid);
+    during(child);
     const exitCode = await exitOf(child);
     await capture(`$ lifeboat ${args.join(' ')}\n${text.stderr}${text.stdout}`);
     return { exitCode, ...text };

@@ -1,5 +1,11 @@
-import { encodeProtobuf } from '../../lambdas/datastores/etcd/wire/protobuf.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  AlarmRequest_AlarmAction,
+  AlarmRequestSchema,
+  AlarmType,
+} from '../../lambdas/datastores/etcd/wire/generated/etcd/api/etcdserverpb/rpc_pb.ts';
 import { GrpcConnection } from '../../lambdas/datastores/etcd/wire/grpc-connection.ts';
+import { encodePutRequest } from '../../lambdas/datastores/etcd/wire/messages.ts';
 import type { SecureEtcd } from './secure-etcd.ts';
 
 const CALLS_AT_ONCE = 32;
@@ -32,10 +38,7 @@ export async function putValues(
       while (next < count) {
         const index = next;
         next += 1;
-        const request = encodeProtobuf([
-          { number: 1, bytes: Buffer.from(`/registry/filler/${index}`) },
-          { number: 2, bytes: value(index) },
-        ]);
+        const request = encodePutRequest(Buffer.from(`/registry/filler/${index}`), value(index));
         await grpc.unary('/etcdserverpb.KV/Put', request, 60_000);
       }
     };
@@ -50,10 +53,9 @@ export async function raiseAlarm(
   memberId: string,
   alarm: 'NOSPACE' | 'CORRUPT',
 ): Promise<void> {
-  const request = encodeProtobuf([
-    { number: 1, varint: 1n },
-    { number: 2, varint: BigInt(`0x${memberId}`) },
-    { number: 3, varint: alarm === 'NOSPACE' ? 1n : 2n },
-  ]);
-  await withConnection(etcd, pod, (grpc) => grpc.unary('/etcdserverpb.Maintenance/Alarm', request, 10_000));
+  const action = AlarmRequest_AlarmAction.ACTIVATE;
+  const request = create(AlarmRequestSchema, { action, memberID: BigInt(`0x${memberId}`), alarm: AlarmType[alarm] });
+  await withConnection(etcd, pod, (grpc) =>
+    grpc.unary('/etcdserverpb.Maintenance/Alarm', toBinary(AlarmRequestSchema, request), 10_000),
+  );
 }

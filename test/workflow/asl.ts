@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A machine's file as it is read: every field that its suites look at; what else it holds is judged by asl-validator. */
@@ -31,13 +31,32 @@ export interface AslState {
   readonly Default?: string;
   readonly SecondsPath?: string;
   readonly TimestampPath?: string;
+  readonly Error?: string;
 }
 
 export interface Retrier {
   readonly ErrorEquals: readonly string[];
   /** Step Functions' default is 3. */
   readonly MaxAttempts?: number;
+  readonly IntervalSeconds?: number;
+  readonly BackoffRate?: number;
+  readonly MaxDelaySeconds?: number;
+  readonly JitterStrategy?: string;
 }
+
+/** Step Functions' own defaults of a Retry. */
+export const DEFAULT_RETRIER = { IntervalSeconds: 1, MaxAttempts: 3, BackoffRate: 2, MaxDelaySeconds: Infinity };
+
+/** Seconds of all pauses that a Retry may make; full jitter makes them shorter at the most. */
+export function pausesOf(retrier: Retrier): number {
+  const { IntervalSeconds, MaxAttempts, BackoffRate, MaxDelaySeconds } = { ...DEFAULT_RETRIER, ...retrier };
+  return Array.from({ length: MaxAttempts }, (_, attempt) =>
+    Math.min(IntervalSeconds * BackoffRate ** attempt, MaxDelaySeconds),
+  ).reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** No function is free; answered before one begins. */
+export const THROTTLED = 'Lambda.TooManyRequestsException';
 
 /** Errors that a state is tried again after, and how often; an error that is excepted with `MaxAttempts` 0 is none. */
 export function retriesOf({
@@ -71,9 +90,9 @@ const FOLDER = join(import.meta.dirname, '..', '..', 'statemachines');
 const FUNCTION = /^\$\{(\w+)FunctionArn\}$/;
 
 /** Names of all machines. */
-export const MACHINE_NAMES: readonly string[] = readdirSync(FOLDER, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
+export const MACHINE_NAMES: readonly string[] = readdirSync(FOLDER).filter((name) =>
+  existsSync(join(FOLDER, name, 'machine.asl.json')),
+);
 
 /** A path in a machine's folder. */
 export function machineFile(machine: string, ...path: readonly string[]): string {

@@ -4,7 +4,18 @@ import * as errors from '../../lambdas/domain/errors.ts';
 import { lambdaFunction } from '../../lambdas/runtime/function.ts';
 import { defineStep } from '../../lambdas/step.ts';
 import * as z from 'zod';
-import { changeState, MACHINE_NAMES, parseAsl, readAsl, retriesOf, statesOf, tasksOf, type Asl } from './asl.ts';
+import {
+  changeState,
+  MACHINE_NAMES,
+  parseAsl,
+  pausesOf,
+  readAsl,
+  retriesOf,
+  statesOf,
+  tasksOf,
+  THROTTLED,
+  type Asl,
+} from './asl.ts';
 import { FUNCTION_NAMES } from './machine-steps.ts';
 
 /** Functions that events start, not machines. */
@@ -16,7 +27,13 @@ const ERRORS_OF_AWS = [
   ...['ServiceException', 'AWSLambdaException', 'SdkClientException', 'TooManyRequestsException'].map(
     (name) => `Lambda.${name}`,
   ),
-  ...['Lambda.ClientExecutionTimeoutException', 'Lambda.Unknown'],
+  ...['Lambda.ClientExecutionTimeoutException', 'Lambda.ResourceNotReadyException', 'Lambda.Unknown'],
+];
+
+/** Lambda's own that may pass within a minute. */
+const PASSING_ERRORS_OF_LAMBDA = [
+  ...['ServiceException', 'AWSLambdaException', 'SdkClientException'].map((name) => `Lambda.${name}`),
+  ...['Lambda.ClientExecutionTimeoutException', 'Lambda.ResourceNotReadyException'],
 ];
 
 /** Not worth another attempt within seconds: whoever holds the lock works for minutes. */
@@ -111,6 +128,25 @@ describe.each(MACHINE_NAMES)('the file of the machine %s', (name) => {
     expect(wrongRetries(machine)).toEqual([]);
   });
 
+  it('tries again what may pass in Lambda, and waits longer for a free function than any function may run', () => {
+    for (const { name: state, state: task } of tasksOf(machine)) {
+      const names = retriesOf(task).map(({ error }) => error);
+      expect([state, PASSING_ERRORS_OF_LAMBDA.filter((error) => !names.includes(error))]).toEqual([state, []]);
+      const [throttled, ...others] = (task.Retry ?? []).filter(({ ErrorEquals }) => ErrorEquals.includes(THROTTLED));
+      expect([state, others]).toEqual([state, []]);
+      expect(throttled?.JitterStrategy).toBeUndefined();
+      const pauses = throttled === undefined ? 0 : pausesOf(throttled);
+      expect(pauses).toBeGreaterThan(LONGEST_FUNCTION_SECONDS);
+      expect(pauses).toBeLessThan(1.25 * LONGEST_FUNCTION_SECONDS);
+    }
+  });
+
+  it('fails with no error of a name that is kept for Step Functions', () => {
+    const names = statesOf(machine).flatMap(([, { Type, Error }]) => (Type === 'Fail' ? [Error ?? 'by path'] : []));
+    expect(names).not.toEqual([]);
+    expect(names.filter((name) => name.startsWith('States.'))).toEqual([]);
+  });
+
   it('catches everything last, so that what is caught by its name is not lost', () => {
     for (const [, { Catch = [] }] of statesOf(machine)) {
       const [last, ...others] = Catch.map(({ ErrorEquals }) => ErrorEquals).toReversed();
@@ -165,6 +201,10 @@ describe('the name by which a machine knows an error', () => {
     const handler = lambdaFunction(step, () => Promise.resolve({ ports: undefined, close: () => undefined }));
     // Lambda's runtime for Node gives `name` as errorType, which Step Functions compares.
     await expect(handler({}, { getRemainingTimeInMillis: () => 60_000 })).rejects.toMatchObject({ name });
+  });
+
+  it('is none of those that are kept for Step Functions and Lambda', () => {
+    expect([...OUR_ERRORS.keys()].filter((name) => /^(States|Lambda)\./.test(name))).toEqual([]);
   });
 
   it('covers every class that can be thrown', () => {

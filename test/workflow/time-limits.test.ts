@@ -1,21 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { LIMIT_SECONDS } from '../../lambdas/restores/limits.ts';
-import { changeState, parseAsl, type Asl, type AslState, type Retrier } from './asl.ts';
+import { STEPS } from '../../statemachines/restore-control-plane/steps.ts';
+import type { Steps } from '../../statemachines/description/step.ts';
+import { changeState, DEFAULT_RETRIER, parseAsl, pausesOf, THROTTLED, type Asl, type AslState } from './asl.ts';
 
-/** Step Functions' own defaults of a Retry. */
-const DEFAULT_RETRIER = { IntervalSeconds: 1, MaxAttempts: 3, BackoffRate: 2, MaxDelaySeconds: Infinity };
+const LIMITS = Object.values(STEPS as Steps).flatMap(({ limitSeconds }) => limitSeconds ?? []);
 
-/** All pauses that a Retry may make; full jitter makes them shorter at the most. */
-function pausesOf(retrier: Retrier): number {
-  const { IntervalSeconds, MaxAttempts, BackoffRate, MaxDelaySeconds } = { ...DEFAULT_RETRIER, ...retrier };
-  return Array.from({ length: MaxAttempts }, (_, attempt) =>
-    Math.min(IntervalSeconds * BackoffRate ** attempt, MaxDelaySeconds),
-  ).reduce((sum, seconds) => sum + seconds, 0);
-}
-
-/** One entry of a Task with all that it may be tried again: each Retry counts for itself. */
+/** One entry of a Task with all that it may be tried again: each Retry counts for itself. What is throttled only waits. */
 function longestEntry({ TimeoutSeconds = 0, Retry = [] }: AslState): number {
-  const attempts = Retry.reduce((sum, { MaxAttempts = DEFAULT_RETRIER.MaxAttempts }) => sum + MaxAttempts, 1);
+  const begun = Retry.filter(({ ErrorEquals }) => !ErrorEquals.every((error) => error === THROTTLED));
+  const attempts = begun.reduce((sum, { MaxAttempts = DEFAULT_RETRIER.MaxAttempts }) => sum + MaxAttempts, 1);
   return attempts * TimeoutSeconds + Retry.reduce((sum, retrier) => sum + pausesOf(retrier), 0);
 }
 
@@ -23,7 +16,7 @@ function limitOf({ Resource = '' }: AslState): number | undefined {
   const step = Resource.replace(/^\$\{(\w+)FunctionArn\}$/, '$1')
     .replaceAll(/(?!^)[A-Z]/g, '-$&')
     .toLowerCase();
-  return LIMIT_SECONDS[step as keyof typeof LIMIT_SECONDS];
+  return (STEPS as Steps)[step]?.limitSeconds;
 }
 
 /**
@@ -55,7 +48,7 @@ describe('the time of the machine restore-control-plane', () => {
   it('is above that of the longest way through its steps, there and back, with all that is tried again', () => {
     const longest = longestSeconds(machine);
     process.stderr.write(`restore-control-plane: at the longest ${longest} s of ${machine.TimeoutSeconds ?? 0} s\n`);
-    expect(longest).toBeGreaterThan(Object.values(LIMIT_SECONDS).reduce((sum, seconds) => sum + seconds, 0));
+    expect(longest).toBeGreaterThan(LIMITS.reduce((sum, seconds) => sum + seconds, 0));
     expect(machine.TimeoutSeconds).toBeGreaterThan(longest);
   });
 

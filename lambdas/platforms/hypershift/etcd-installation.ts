@@ -12,6 +12,7 @@ import { mountsOf, type MountedObject } from './mounted-objects.ts';
 const PEER_PORT = 2380;
 
 const containerSchema = z.object({
+  name: z.string(),
   image: z.string(),
   imagePullPolicy: z.string().optional(),
   command: z.array(z.string()).default([]),
@@ -71,6 +72,18 @@ const statefulSetSchema = z.object({
   }),
 });
 
+/** Kubelet 1.33 and later, where the runtime tells it, as containerd 2.0 does (KEP-3619). */
+const podUserSchema = z.object({
+  status: z.object({
+    containerStatuses: z.array(
+      z.object({
+        name: z.string(),
+        user: z.object({ linux: z.object({ uid: z.int(), gid: z.int() }).optional() }).optional(),
+      }),
+    ),
+  }),
+});
+
 const claimSchema = z.object({
   spec: z.object({ resources: z.object({ requests: z.object({ storage: z.string() }) }) }),
   status: z.object({ phase: z.string().optional(), capacity: z.object({ storage: z.string() }).optional() }).optional(),
@@ -111,6 +124,8 @@ export async function describeInstallation(
     const whenLost = claimFrom(claimTemplate, namespace, claim, spec.selector?.matchLabels ?? {});
     return await describeMember(api, namespace, { pod, claim, peerUrl }, whenLost, pods);
   });
+  const isMember = ({ metadata: { name } }: KubernetesObject) =>
+    name.startsWith(`${statefulSet}-`) && /^\d+$/.test(name.slice(statefulSet.length + 1));
   const { imagePullSecrets, securityContext, tolerations, priorityClassName, nodeSelector, affinity } =
     spec.template.spec;
   const apart = affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
@@ -130,6 +145,7 @@ export async function describeInstallation(
       imagePullSecrets,
       securityContext,
       containerSecurityContext,
+      ...seenUserOf(pods.filter(isMember), data.container.name),
       tolerations,
       priorityClassName,
       nodeSelector,
@@ -221,6 +237,16 @@ function describePod(pod: KubernetesObject | undefined): Pick<EtcdMemberVolume, 
   if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return { node: null, podState: 'none' };
   const { nodeName } = pod['spec'] as { nodeName?: string };
   return { node: nodeName ?? null, podState: isReady(pod) ? 'ready' : 'not-ready' };
+}
+
+/** Who a container runs as in the first of the pods that tells it. */
+function seenUserOf(pods: readonly KubernetesObject[], container: string): Pick<EtcdInstallation['pods'], 'seenUser'> {
+  for (const pod of pods) {
+    const statuses = podUserSchema.safeParse(pod).data?.status.containerStatuses ?? [];
+    const seen = statuses.find(({ name }) => name === container)?.user?.linux;
+    if (seen !== undefined) return { seenUser: { uid: seen.uid, gid: seen.gid } };
+  }
+  return {};
 }
 
 /** What the StatefulSet's controller makes for a member (getPersistentVolumeClaims in stateful_set_utils.go). */

@@ -164,6 +164,28 @@ describe('progress', () => {
     expect(output.text).toMatch(/^\[ +0\.0 s\] swap-data {2}waiting: pod a waits\n/);
   });
 
+  it('tells of silence: on a terminal in one line that is renewed until it is over, elsewhere every 30 s', () => {
+    const told = (isTTY: boolean) => {
+      const { output, report, wait } = printer(isTTY);
+      for (let seconds = 5; seconds <= 40; seconds += 1) {
+        wait(1000);
+        report({ kind: 'silence', from: 'the store', seconds, isOver: false });
+      }
+      report({ kind: 'silence', from: 'the store', seconds: 40, isOver: true });
+      return output.text;
+    };
+    expect(told(false).replace(/\[ *\d+\.0 s\] /g, '')).toBe(
+      'connection waiting: nothing heard for 5 s from the store\n' +
+        'connection waiting: nothing heard for 35 s from the store\n' +
+        'connection heard again after 40 s: the store\n',
+    );
+    const renewed = told(true).split('\r\u001b[2K').slice(1);
+    expect(renewed).toHaveLength(37);
+    expect(renewed.filter((line) => line.endsWith('\n'))).toEqual([
+      expect.stringContaining('heard again after 40 s: the store'),
+    ]);
+  });
+
   it('on a terminal renews one line with what is waited for, never longer than the terminal is wide', () => {
     const { output, report, wait } = printer(true);
     for (let look = 0; look < 20; look += 1) {

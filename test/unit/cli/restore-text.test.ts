@@ -39,6 +39,20 @@ describe('a plan', () => {
     expect(lines).toContainEqual(expect.stringContaining(`stays there (${places})`));
   });
 
+  it('names the image that gets to see the data, and who it runs as', () => {
+    const textOf = (helperUser: object) =>
+      describePlan({ ...plannedRestore(helperUser), helperImage: 'mirror.example/curl@sha256:0' }, new Date(0)).split(
+        '\n',
+      );
+    expect(textOf({ helperUser: 1001 })).toContain(
+      'helpers:   image mirror.example/curl@sha256:0, as user 1001 on the volumes of main',
+    );
+    expect(textOf({ helperUser: 0 })).toContain(
+      'helpers:   image mirror.example/curl@sha256:0, as root on the volumes of main',
+    );
+    expect(textOf({}).join()).toContain("as the image's own user");
+  });
+
   it('says what is made anew, and promises nothing of a volume that is not there', () => {
     const lostClaim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'data-etcd-0' } };
     const lostIdentity = ['Secret clusters-prod/root-ca'];

@@ -1,4 +1,5 @@
-import { encodeProtobuf } from '../../../lambdas/datastores/etcd/wire/protobuf.ts';
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { KeyValueSchema } from '../../../lambdas/datastores/etcd/wire/generated/etcd/api/mvccpb/kv_pb.ts';
 import type { BucketContents } from './bolt-writer.ts';
 
 /** One change of a transaction; no value is a deletion. */
@@ -34,21 +35,24 @@ export function entriesOf(transactions: readonly (readonly Change[])[]): History
         userKey: key,
         deletes: value === undefined,
         key: revisionKey(main, sub, value === undefined),
-        value: encodeProtobuf([
-          { number: 1, bytes: Buffer.from(key) },
-          ...(value === undefined
-            ? []
-            : [
-                { number: 2, varint: BigInt(now.created) },
-                { number: 3, varint: BigInt(main) },
-                { number: 4, varint: BigInt(now.version) },
-                { number: 5, bytes: value },
-              ]),
-        ]),
+        value: keyValue({
+          key: Buffer.from(key),
+          ...(value !== undefined && {
+            createRevision: BigInt(now.created),
+            modRevision: BigInt(main),
+            version: BigInt(now.version),
+            value,
+          }),
+        }),
       });
     }
   }
   return entries;
+}
+
+/** A record of the `key` bucket. */
+export function keyValue(fields: MessageInitShape<typeof KeyValueSchema>): Buffer {
+  return Buffer.from(toBinary(KeyValueSchema, create(KeyValueSchema, fields)));
 }
 
 /** `<main>_<sub>` as etcd writes it, with a `t` after it for a deletion. */

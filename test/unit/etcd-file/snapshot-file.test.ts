@@ -1,11 +1,11 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { encodeProtobuf } from '../../../lambdas/datastores/etcd/wire/protobuf.ts';
 import { readSnapshotFile } from '../../../lambdas/datastores/etcd/file/snapshot-file.ts';
 import { CorruptSnapshotError, NotFoundError } from '../../../lambdas/domain/errors.ts';
 import { seed } from '../../suite/seed.ts';
 import { type BucketContents, writeBoltFile } from './bolt-writer.ts';
-import { crcBitByBit, entriesOf, etcdBuckets, revisionKey } from './history.ts';
+import { crcBitByBit, entriesOf, etcdBuckets, keyValue, revisionKey } from './history.ts';
 import { hashedBytes, temporaryFiles, withTrailer } from './snapshot-fixture.ts';
 
 // Properties take seconds where other suites run beside them.
@@ -141,10 +141,8 @@ describe('what a snapshot file tells', () => {
   });
 
   it('is how living values are encrypted, with the key id of KMS v2', async () => {
-    const kmsObject = encodeProtobuf([
-      { number: 1, bytes: Buffer.alloc(100, 1) },
-      { number: 2, bytes: Buffer.from('arn:aws:kms:key/1') },
-    ]);
+    const kmsObject = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(Buffer.alloc(100, 1));
+    kmsObject.tag(2, WireType.LengthDelimited).string('arn:aws:kms:key/1');
     const facts = await readSnapshotFile(
       snapshot(
         keyspace([
@@ -153,7 +151,7 @@ describe('what a snapshot file tells', () => {
           ['/registry/secrets/ns/c', 'k8s:enc:aesgcm:v1:old:secret'],
           ['/registry/secrets/ns/c', 'k8s:enc:aescbc:v1:key1:written anew'],
           ['/registry/secrets/ns/d', 'k8s:enc:kms:v1:vault:secret'],
-          ['/registry/secrets/ns/e', Buffer.concat([Buffer.from('k8s:enc:kms:v2:aws:'), kmsObject])],
+          ['/registry/secrets/ns/e', Buffer.concat([Buffer.from('k8s:enc:kms:v2:aws:'), kmsObject.finish()])],
           ['/registry/secrets/ns/f', 'k8s:enc:kms:v2:aws:no message'],
           ['/registry/secrets/ns/g', 'k8s:enc:something else'],
         ]),
@@ -222,7 +220,7 @@ describe('reading a snapshot file', () => {
     await expect(readSnapshotFile('/no/such/file.db')).rejects.toThrow(NotFoundError);
   });
 
-  const put = encodeProtobuf([{ number: 1, bytes: Buffer.from('key') }]);
+  const put = keyValue({ key: Buffer.from('key') });
   const entry = (key: Buffer, value = put) => ({ key: { [key.toString('latin1')]: value } });
   const huge = Buffer.concat([Buffer.alloc(1, 0x7f), revisionKey(1, 1).subarray(1)]);
   it.each<[string, RegExp, BucketContents]>([

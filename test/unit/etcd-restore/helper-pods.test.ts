@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { warningsOfHelperImage } from '../../../lambdas/datastores/etcd/restore/helper-image.ts';
 import {
+  helperUser,
   preparationPod,
   swapPod,
   type HelpedMember,
@@ -161,9 +163,32 @@ describe('who a helper pod runs as', () => {
     ]);
   });
 
+  it('is who etcd was seen to run as where nobody says it', () => {
+    const pods = { image: 'etcd:3.6.5', seenUser: { uid: 4001, gid: 4002 } };
+    const [preparation] = everyPod(installedEtcd(1, { pods }));
+    if (preparation === undefined) throw new Error('there is no preparation');
+    expect(containersOf(preparation).map(({ name, securityContext }) => [name, securityContext])).toEqual([
+      ['fetch', expect.objectContaining({ runAsUser: 4001, runAsGroup: 4002 })],
+      ['restore', expect.not.objectContaining({ runAsUser: expect.anything() })],
+      ['finish', expect.objectContaining({ runAsUser: 4001, runAsGroup: 4002 })],
+    ]);
+    expect(helperUser(installedEtcd(1, { pods }))).toBe(4001);
+  });
+
   it('is never root where that is forbidden', () => {
     const users = usersOf({ securityContext: { runAsNonRoot: true } });
     expect(users.map(([, user]) => user)).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe('the helper image', () => {
+  it('is warned of while it is named by a tag, and not by its digest', () => {
+    for (const image of ['curlimages/curl:8.17.0', 'mirror.example/curl', `curl@sha256:${'a'.repeat(63)}`]) {
+      expect(warningsOfHelperImage(image)).toEqual([
+        expect.stringContaining(`helper image ${image} is named by a tag`),
+      ]);
+    }
+    expect(warningsOfHelperImage(`mirror.example/curl:8@sha256:${'a'.repeat(64)}`)).toEqual([]);
   });
 });
 

@@ -8,6 +8,7 @@ import { defineStep } from '../../../lambdas/step.ts';
 // Functions log their errors; here there is nobody to read them.
 beforeEach(() => {
   jest.spyOn(console, 'error').mockReturnValue(undefined);
+  jest.spyOn(console, 'info').mockReturnValue(undefined);
 });
 afterEach(() => {
   jest.restoreAllMocks();
@@ -43,6 +44,22 @@ describe('a function that runs out of time', () => {
     expect(String(error)).toMatch(/lifeboat-PrepareData ran out of time after 0 s, at "prepare etcd-1: 3.*of 8/);
     expect(String(error)).toContain('transfer: presigned-url');
     expect(String(error)).not.toContain('defect');
+  });
+
+  it('says what was silent then, and no silence that was over', async () => {
+    const silence = (from: string, isOver: boolean): Progress => ({ kind: 'silence', from, seconds: 9, isOver });
+    const last = async (...told: Progress[]) =>
+      String(
+        await failureOf(async (invocation) => {
+          for (const progress of [BYTES, ...told]) invocation.report(progress);
+          await untilAborted(invocation);
+          invocation.signal.throwIfAborted();
+        }),
+      );
+    const silent = await last(silence('the store', false));
+    expect(silent).toMatch(/at "prepare etcd-1: .*", with nothing heard for 9 s from the store/);
+    expect(silent).toContain('transfer: presigned-url');
+    expect(await last(silence('the store', false), silence('the store', true))).not.toContain('the store');
   });
 
   it('says so whatever its work makes of the end', async () => {

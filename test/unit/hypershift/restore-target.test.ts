@@ -155,6 +155,21 @@ describe('what a restore in place works on', () => {
     ]);
   });
 
+  it("is told who etcd's own container was seen to run as, and nobody else's", async () => {
+    const runsAs = (pod: string, name: string, uid: number) =>
+      inNamespace(
+        'v1',
+        'Pod',
+        { name: pod },
+        { spec: {}, status: { containerStatuses: [{ name, user: { linux: { uid, gid: uid + 1 } } }] } },
+      );
+    const others = [runsAs('etcd-other-0', 'etcd', 1), runsAs('etcd-0', 'etcd-metrics', 2)];
+    const seenIn = async (...pods: readonly KubernetesObject[]) =>
+      (await installationOf(statefulSet({ replicas: 1 }), claim('data-etcd-0'), ...pods))?.pods.seenUser;
+    expect(await seenIn(...others)).toBeUndefined();
+    expect(await seenIn(...others, runsAs('etcd-1', 'etcd', 1001))).toEqual({ uid: 1001, gid: 1002 });
+  });
+
   it('is of a form that survives being recorded in a plan', async () => {
     const target = await targetOf(highlyAvailable);
     expect(restoreTargetSchema.parse(JSON.parse(JSON.stringify(target)))).toEqual(target);

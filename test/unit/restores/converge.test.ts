@@ -30,7 +30,7 @@ it('tells at once what a step waits for, and whenever that changes', async () =>
       planSha256: '0'.repeat(64),
       lock: { token: 1 },
     } as const;
-    const goal = { step: 'swap-data', direction: 'back', limitSeconds: 300, remedy: '' } as const;
+    const goal = { step: 'swap-data', direction: 'back', remedy: '' } as const;
     const waits = ['for its image', 'for its node', undefined];
     expect(await converge(item, goal, ports, () => Promise.resolve(waits.shift()))).toEqual({ done: true });
     expect(told.slice(0, 2)).toEqual([

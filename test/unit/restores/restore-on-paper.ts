@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { controlPlaneLock } from '../../../lambdas/domain/operation.ts';
+import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
 import type { DirectedRestore, RestorePlan } from '../../../lambdas/domain/restore.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
 import { findRestorePlan } from '../../../lambdas/restores/records.ts';
@@ -26,8 +27,12 @@ export interface PaperCluster {
   readonly replicas: Record<string, number>;
   /** What was changed, a line each. */
   readonly changes: string[];
-  /** Called after a pod was made. */
-  onChange?: () => void;
+  /** Helper pods by name; one that is made has done its work at once. */
+  readonly pods: Map<string, KubernetesObject>;
+  /** Every pod that was made. */
+  readonly made: KubernetesObject[];
+  /** Called before everything is read, e.g. to let it fail. */
+  before?: (read: string) => void | Promise<void>;
 }
 
 /** A restore whose journal is written by a test, and its control plane. */
@@ -60,6 +65,8 @@ export async function restoreOnPaper(plannedAt: Date): Promise<PaperRestore> {
     annotations: {},
     replicas: { 'kube-apiserver': 0, etcd: 0 },
     changes: [],
+    pods: new Map(),
+    made: [],
   };
   const ports = {
     store,
@@ -126,16 +133,36 @@ interface PaperPatch {
   };
 }
 
+const WRITES = ['merge', 'delete', 'scale', 'create'] as const;
+
 function paperApi(cluster: PaperCluster) {
   const api = {
-    /** What guards the writes of the real one is shown elsewhere. */
-    guardedBy: (): unknown => api,
-    get: ({ kind, name }: { kind: string; name: string }) => Promise.resolve(objectOf(cluster, kind, name)),
-    list: (_api: string, _kind: string, { labelSelector = '' }: { labelSelector?: string }) => {
+    /** As that of the real one: every write asks first. */
+    guardedBy: (mayChange: () => Promise<void>): unknown => {
+      const guarded = WRITES.map((name) => {
+        const write = api[name] as (...args: readonly unknown[]) => Promise<void>;
+        return [
+          name,
+          async (...args: readonly unknown[]) => {
+            await mayChange();
+            await write(...args);
+          },
+        ] as const;
+      });
+      return { ...api, ...Object.fromEntries(guarded) };
+    },
+    get: async ({ kind, name }: { kind: string; name: string }) => {
+      await cluster.before?.(`get ${kind} ${name}`);
+      return kind === 'Pod' ? cluster.pods.get(name) : objectOf(cluster, kind, name);
+    },
+    list: async (_api: string, kind: string, { labelSelector = '' }: { labelSelector?: string }) => {
+      await cluster.before?.(`list ${kind}`);
+      if (labelSelector.startsWith('lifeboat.io/operation=')) return [...cluster.pods.values()];
       const app = labelSelector.replace('app=', '');
       const pod = { metadata: { name: `${app}-0`, uid: 'uid' }, status: { phase: 'Running' } };
-      return Promise.resolve((cluster.replicas[app] ?? 0) > 0 ? [pod] : []);
+      return (cluster.replicas[app] ?? 0) > 0 ? [pod] : [];
     },
+    version: () => Promise.resolve('v1.35.4'),
     merge: ({ name }: { name: string }, patch: PaperPatch) => {
       const { resourceVersion, annotations = {} } = patch.metadata ?? {};
       if (resourceVersion !== undefined) {
@@ -148,6 +175,7 @@ function paperApi(cluster: PaperCluster) {
     },
     delete: ({ name }: { name: string }) => {
       cluster.changes.push(`delete ${name}`);
+      cluster.pods.delete(name);
       return Promise.resolve();
     },
     scale: ({ name }: { name: string }, replicas: number) => {
@@ -155,9 +183,16 @@ function paperApi(cluster: PaperCluster) {
       cluster.replicas[name] = replicas;
       return Promise.resolve();
     },
-    create: ({ metadata }: { metadata: { name: string } }) => {
-      cluster.changes.push(`create ${metadata.name}`);
-      cluster.onChange?.();
+    create: (pod: KubernetesObject) => {
+      const { name } = pod.metadata;
+      cluster.changes.push(`create ${name}`);
+      const metadata = {
+        ...pod.metadata,
+        uid: `uid-${cluster.changes.length}`,
+        creationTimestamp: new Date().toISOString(),
+      };
+      cluster.pods.set(name, { ...pod, metadata, status: { phase: 'Succeeded', containerStatuses: [] } });
+      cluster.made.push(pod);
       return Promise.resolve();
     },
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { GateError } from '../../../lambdas/domain/errors.ts';
 import type { DirectedRestore } from '../../../lambdas/domain/restore.ts';
-import { hasServed, standingOf } from '../../../lambdas/restores/resumed.ts';
+import { endsNothing, standingOf, startsNothing } from '../../../lambdas/restores/resumed.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 
@@ -35,6 +35,8 @@ async function after(...steps: string[]): Promise<void> {
   for (const step of steps) await journal.record(ITEM.operation, `steps/${step}`, z.null(), null);
 }
 
+const ports = () => ({ journal, clock: () => new Date() });
+
 describe('a restore that goes on', () => {
   it.each([
     ['fencing', []],
@@ -42,28 +44,43 @@ describe('a restore that goes on', () => {
     ['stopping', ['fence-control-plane', 'stop-datastore-waiting']],
     ['swapping', ['stop-datastore-waiting', 'stop-datastore', 'swap-data-waiting']],
     ['swapping', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
-    ['serving', ['stop-datastore-waiting', 'swap-data-waiting', 'swap-data', 'start-control-plane']],
-    ['taking-back', ['stop-datastore-waiting', 'swap-data-waiting', 'fence-control-plane-back-waiting']],
-    ['taking-back', ['swap-data-waiting', 'stop-datastore-back', 'stop-datastore-back-waiting']],
-    ['taking-back', ['swap-data-waiting', 'stop-datastore-back-waiting', 'swap-data-back-waiting']],
   ] as const)('is %s after %j', async (standing, steps) => {
     await after(...steps);
     expect(await standingOf(ITEM, { journal })).toBe(standing);
   });
 
-  it.each([
-    [['swap-data-waiting', 'stop-datastore-back-waiting', 'swap-data-back-waiting', 'swap-data-back']],
-    [['fence-control-plane-waiting', 'start-datastore-back-waiting']],
-    [['prepare-data-waiting', 'finish-restore-back-waiting']],
-  ] as const)('ends nothing once the data of before are in place, after %j', async (steps) => {
-    await after(...steps);
+  it('does not go forward any more once a step of the way back has asked what there is to do', async () => {
+    await after('stop-datastore-waiting');
+    await endsNothing({ ...ITEM, direction: 'back' }, ports());
     await expect(standingOf(ITEM, { journal })).rejects.toThrow(GateError);
   });
 
-  it('has served once the restored API was compared, and on the way back that does not count', async () => {
-    expect(await hasServed(ITEM, { journal })).toBe(false);
+  it.each([
+    ['back', true, ['fence-control-plane-waiting', 'take-safety-point', 'stop-datastore-waiting']],
+    ['back', false, ['stop-datastore-waiting', 'swap-data-waiting']],
+    ['back', false, ['swap-data-waiting', 'swap-data-back-waiting']],
+    ['back', true, ['swap-data-waiting', 'swap-data-back']],
+    ['forward', false, ['swap-data-waiting', 'swap-data', 'start-datastore-waiting']],
+    ['forward', true, ['swap-data-waiting', 'swap-data', 'start-control-plane-waiting']],
+  ] as const)('going %s, that its steps end nothing any more is %s after %j', async (direction, nothing, steps) => {
+    await after(...steps);
+    expect(await endsNothing({ ...ITEM, direction }, ports())).toBe(nothing);
+  });
+
+  it('starts nothing that was used already, and nothing once it was left to its platform', async () => {
+    const nothing = (direction: 'forward' | 'back') =>
+      Promise.all(
+        (['start-datastore', 'start-control-plane'] as const).map((step) =>
+          startsNothing(step, { ...ITEM, direction }, { journal }),
+        ),
+      );
+    expect(await nothing('forward')).toEqual([false, false]);
+    await after('start-control-plane-waiting');
+    expect(await nothing('forward')).toEqual([true, false]);
     await after('start-control-plane');
-    expect(await hasServed(ITEM, { journal })).toBe(true);
-    expect(await hasServed({ ...ITEM, direction: 'back' }, { journal })).toBe(false);
+    expect(await nothing('forward')).toEqual([true, true]);
+    expect(await nothing('back')).toEqual([false, false]);
+    await after('finish-restore-back-waiting');
+    expect(await nothing('back')).toEqual([true, true]);
   });
 });

@@ -40,6 +40,19 @@ async function proofKeys(): Promise<string[]> {
 
 const verdictNow = async () => (await catalogue.find(ID)).verdict;
 
+describe('a recovery point whose manifest is that of another one', () => {
+  it('is found under no name and is never the newest verified one', async () => {
+    await storePoint(store, ID, { manifest: { id: '20260101T000000Z-ffff' } });
+    await expect(catalogue.find(ID)).rejects.toThrow(/is that of mgmt-a\/clusters\/prod\/20260101T000000Z-ffff/);
+    await append(structure('passed', '2026-01-02T12:00:00.000Z'), '2026-01-02T12:00:00Z');
+    expect(await catalogue.newestVerified(CONTROL_PLANE, { now: new Date('2026-01-03T00:00:00Z') })).toBeUndefined();
+    await storePoint(store, '20260102T030406Z-c3d4');
+    expect(await catalogue.newestVerified(CONTROL_PLANE, { now: new Date('2026-01-03T00:00:00Z') })).toMatchObject({
+      address: { id: '20260102T030406Z-c3d4' },
+    });
+  });
+});
+
 describe('the verdict on a stored recovery point', () => {
   it('follows the order in which the store got the proofs, not the clocks of those who took them', async () => {
     await storePoint(store, ID, { manifest: { takenAt: '2026-01-03T03:04:05.000Z' } });

@@ -4,6 +4,7 @@ import { UnsupportedError } from '../../../domain/errors.ts';
 import type { EtcdInstallation, EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
 import { parseVersion } from '../../../domain/version.ts';
+import { HELPER_IMAGE } from './helper-image.ts';
 import { BACK_SCRIPT, CLEAR_SCRIPT, FETCH_SCRIPT, FINISH_SCRIPT, SWAP_SCRIPT } from './helper-scripts.ts';
 
 /** A member whose volume a helper pod works on. `node` is null while it has no pod that says where its volume is. */
@@ -50,7 +51,6 @@ export const MADE_AS = 'lifeboat.io/made-as';
 /** Of a label: `prepare`, or the action of a swap pod. */
 export const STEP_LABEL = 'lifeboat.io/step';
 
-const HELPER_IMAGE = 'curlimages/curl:8.17.0';
 const PREPARATION_SECONDS = 3600;
 const SWAP_SECONDS = 600;
 const LONGEST_POD_NAME = 63;
@@ -253,13 +253,25 @@ function identityOf({ pods }: EtcdInstallation): z.infer<typeof identitySchema> 
   return identitySchema.parse(pods.containerSecurityContext);
 }
 
-/** Images of etcd that run as no user in particular run as root; the helper image has a user of its own. */
+/**
+ * The helper image has a user of its own, so that of etcd is said. Where its pods name none, it is who kubelet has seen etcd run
+ * as; where that is not told either, root, as images of etcd that name no user run as.
+ */
 function helperIdentity(installation: EtcdInstallation): z.infer<typeof identitySchema> {
   const ofPod = identitySchema.parse(installation.pods.securityContext);
   const ofContainer = identityOf(installation);
-  const isSaid = (ofContainer?.runAsUser ?? ofPod?.runAsUser) !== undefined;
+  if ((ofContainer?.runAsUser ?? ofPod?.runAsUser) !== undefined) return ofContainer;
+  const { seenUser } = installation.pods;
+  if (seenUser !== undefined) return { ...ofContainer, runAsUser: seenUser.uid, runAsGroup: seenUser.gid };
   const mayBeRoot = (ofContainer?.runAsNonRoot ?? ofPod?.runAsNonRoot) !== true;
-  return isSaid || !mayBeRoot ? ofContainer : { ...ofContainer, runAsUser: 0 };
+  return mayBeRoot ? { ...ofContainer, runAsUser: 0 } : ofContainer;
+}
+
+/** The uid that scripts of helper pods run as; undefined: that of the helper image, which may not be root then. */
+export function helperUser(installation: EtcdInstallation): number | undefined {
+  return (
+    (helperIdentity(installation) ?? {}).runAsUser ?? identitySchema.parse(installation.pods.securityContext)?.runAsUser
+  );
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   encodePutRequest,
   encodeRangeRequest,
   NumberBeyondExactError,
+  ProtobufError,
   type EtcdAlarm,
   type EtcdHashKV,
   type EtcdMember,
@@ -26,7 +27,6 @@ import {
   type RangeRequest,
   type SnapshotChunk,
 } from './messages.ts';
-import { ProtobufError } from './protobuf.ts';
 
 /** What to do about an etcd whose revisions are no exact numbers any more, or would not be after a restore. */
 export const REVISION_RAISED_TOO_FAR =
@@ -145,7 +145,7 @@ export class EtcdClient {
     await this.#connection.close();
   }
 
-  async #call<T>(method: string, request: Buffer, decode: (answer: Buffer) => T, patience = 1): Promise<T> {
+  async #call<T>(method: string, request: Uint8Array, decode: (answer: Buffer) => T, patience = 1): Promise<T> {
     try {
       const deadline = this.#callTimeoutMilliseconds * patience;
       return decode(await this.#connection.unary(`/etcdserverpb.${method}`, request, deadline, this.#signal));

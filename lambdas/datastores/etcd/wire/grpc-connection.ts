@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { DatastoreError, LifeboatError, NoUsableMemberError, PermissionError } from '../../../domain/errors.ts';
 import type { EtcdClientTls } from '../../../domain/etcd-workload.ts';
+import { awaitAnswer, startWaiting } from '../../../domain/silence.ts';
 import { certificateValidity, validityProblem } from '../../../kube/certificates.ts';
 import { describeConnectionFailure, readTlsFailure } from '../../../kube/connection-failure.ts';
 import { encodeFrame, FrameReader } from './grpc-frames.ts';
@@ -73,6 +74,12 @@ export class GrpcConnection {
    * expired, NoUsableMemberError when the member's own can't be trusted, the stream's own error, else DatastoreError.
    */
   static async open(socket: Duplex, tls: EtcdClientTls, options: GrpcConnectionOptions): Promise<GrpcConnection> {
+    return await awaitAnswer(`etcd member ${options.member} (its TLS handshake)`, () =>
+      GrpcConnection.#open(socket, tls, options),
+    );
+  }
+
+  static async #open(socket: Duplex, tls: EtcdClientTls, options: GrpcConnectionOptions): Promise<GrpcConnection> {
     const timeout = AbortSignal.timeout(options.timeoutMilliseconds);
     const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
     try {
@@ -111,7 +118,7 @@ export class GrpcConnection {
   }
 
   /** One request, one answer. DatastoreError when it does not come within the deadline. */
-  async unary(path: string, request: Buffer, deadlineMilliseconds: number, signal?: AbortSignal): Promise<Buffer> {
+  async unary(path: string, request: Uint8Array, deadlineMilliseconds: number, signal?: AbortSignal): Promise<Buffer> {
     const deadline = AbortSignal.timeout(deadlineMilliseconds);
     const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
     try {
@@ -130,7 +137,11 @@ export class GrpcConnection {
    * One request, many answers, pulled by the reader: whoever stops reading stops the member; leaving the loop cancels.
    * Each answer is good until the next one is asked for.
    */
-  async *serverStream(path: string, request: Buffer, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  async *serverStream(
+    path: string,
+    request: Uint8Array,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Buffer, void, undefined> {
     const ending = AbortSignal.any(signal === undefined ? [this.#broken.signal] : [signal, this.#broken.signal]);
     ending.throwIfAborted();
     const stream = this.#request(path);
@@ -149,18 +160,22 @@ export class GrpcConnection {
     };
     ending.addEventListener('abort', cancel, { once: true });
     const frames = new FrameReader();
+    const awaited = startWaiting(`etcd member ${this.#member} (${callName(path)})`);
     try {
       // Events and not the stream's own iterator, which joins all that has arrived into new memory at every turn.
       const pieces = on(stream, 'data', { close: ['end', 'close'], ...READ_AHEAD });
       stream.end(encodeFrame(request));
       for await (const [piece] of pieces as AsyncIterable<[Buffer]>) {
+        awaited.rest();
         for (const message of frames.push(piece)) yield message;
+        awaited.heard();
       }
       ending.throwIfAborted();
     } catch (error) {
       ending.throwIfAborted();
       throw translateFailure(error, this.#member);
     } finally {
+      awaited.end();
       ending.removeEventListener('abort', cancel);
       // Left early, this releases the member; a stream that has ended does not mind.
       cancel();

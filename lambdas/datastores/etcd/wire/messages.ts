@@ -1,13 +1,29 @@
-import { encodeProtobuf, protobufFields, ProtobufError, type ProtobufField } from './protobuf.ts';
+import { create, fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import {
+  AlarmMemberSchema,
+  AlarmRequest_AlarmAction,
+  AlarmRequestSchema,
+  AlarmType,
+  DeleteRangeRequestSchema,
+  DeleteRangeResponseSchema,
+  HashKVRequestSchema,
+  HashKVResponseSchema,
+  MemberListResponseSchema,
+  PutRequestSchema,
+  PutResponseSchema,
+  RangeRequestSchema,
+  RangeResponseSchema,
+  SnapshotResponseSchema,
+  StatusResponseSchema,
+} from './generated/etcd/api/etcdserverpb/rpc_pb.ts';
 
-// Field numbers of etcd's api/etcdserverpb/rpc.proto and kv.proto, 3.4 to 3.7. Fields that nobody asks for are skipped.
-// Ids are hexadecimal without leading zeros, as etcdctl prints them; revisions and sizes fit a JavaScript number.
+// What etcd's messages (generated/, `npm run protos`) say, in our words: ids are hexadecimal without leading zeros, as etcdctl
+// prints them; revisions and sizes are JavaScript numbers, and refused where they are none. Bytes are views of the message.
 
 /** Alarms that etcd knows. */
-export type EtcdAlarm = 'NOSPACE' | 'CORRUPT';
+export type EtcdAlarm = Exclude<keyof typeof AlarmType, 'NONE'>;
 
-/** By their numbers in AlarmType. */
-const ALARMS: readonly (EtcdAlarm | undefined)[] = [undefined, 'NOSPACE', 'CORRUPT'];
+const ALARMS: readonly EtcdAlarm[] = ['NOSPACE', 'CORRUPT'];
 
 /** Answer of Maintenance.Status. */
 export interface EtcdStatus {
@@ -91,120 +107,104 @@ export interface RangeAnswer {
 const NO_BYTES = Buffer.alloc(0);
 
 /** Every request whose fields all have their defaults. */
-export const EMPTY_REQUEST = NO_BYTES;
+export const EMPTY_REQUEST: Uint8Array = new Uint8Array(0);
 
 /** HashKVRequest. */
-export function encodeHashKVRequest(revision: number): Buffer {
-  return encodeProtobuf([{ number: 1, varint: BigInt(revision) }]);
+export function encodeHashKVRequest(revision: number): Uint8Array {
+  return toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
 }
 
 /** RangeRequest. */
-export function encodeRangeRequest(request: RangeRequest): Buffer {
-  return encodeProtobuf([
-    ...encodeRange(request.key, request.rangeEnd),
-    { number: 3, varint: BigInt(request.limit ?? 0) },
-    { number: 4, varint: BigInt(request.revision ?? 0) },
-    { number: 7, varint: request.serializable === true ? 1n : 0n },
-    { number: 8, varint: request.keysOnly === true ? 1n : 0n },
-  ]);
+export function encodeRangeRequest({ limit = 0, revision = 0, ...request }: RangeRequest): Uint8Array {
+  const message = create(RangeRequestSchema, { ...request, limit: BigInt(limit), revision: BigInt(revision) });
+  return toBinary(RangeRequestSchema, message);
 }
 
-/** DeleteRangeRequest. */
-export function encodeDeleteRangeRequest(key: Buffer, rangeEnd: Buffer | undefined): Buffer {
-  return encodeProtobuf(encodeRange(key, rangeEnd));
+/** DeleteRangeRequest. An end that is empty is left out: to etcd it says the same as none. */
+export function encodeDeleteRangeRequest(key: Buffer, rangeEnd: Buffer = NO_BYTES): Uint8Array {
+  return toBinary(DeleteRangeRequestSchema, create(DeleteRangeRequestSchema, { key, rangeEnd }));
 }
 
 /** PutRequest, without a lease. */
-export function encodePutRequest(key: Buffer, value: Buffer): Buffer {
-  return encodeProtobuf([
-    { number: 1, bytes: key },
-    { number: 2, bytes: value },
-  ]);
+export function encodePutRequest(key: Buffer, value: Buffer): Uint8Array {
+  return toBinary(PutRequestSchema, create(PutRequestSchema, { key, value }));
 }
 
 /** AlarmRequest that takes back an alarm which this member raised. */
-export function encodeDisarmRequest(memberId: string, alarm: EtcdAlarm): Buffer {
-  return encodeProtobuf([
-    { number: 1, varint: 2n },
-    { number: 2, varint: BigInt(`0x${memberId}`) },
-    { number: 3, varint: BigInt(ALARMS.indexOf(alarm)) },
-  ]);
-}
-
-// An end that is there and empty means to etcd that there is none: all keys from the first one on.
-function encodeRange(key: Buffer, rangeEnd: Buffer = NO_BYTES): ProtobufField[] {
-  const start = { number: 1, bytes: key };
-  return rangeEnd.length === 0 ? [start] : [start, { number: 2, bytes: rangeEnd }];
+export function encodeDisarmRequest(memberId: string, alarm: EtcdAlarm): Uint8Array {
+  const action = AlarmRequest_AlarmAction.DEACTIVATE;
+  const message = create(AlarmRequestSchema, { action, memberID: BigInt(`0x${memberId}`), alarm: AlarmType[alarm] });
+  return toBinary(AlarmRequestSchema, message);
 }
 
 export function decodeStatus(message: Buffer): EtcdStatus {
-  const fields = new Fields(message);
-  const header = fields.message(1);
+  const status = decode(StatusResponseSchema, message);
   return {
-    clusterId: header.id(1),
-    memberId: header.id(2),
-    revision: header.integer(3),
-    version: fields.text(2),
-    sizeBytes: fields.integer(3),
-    leaderId: fields.id(4),
-    raftIndex: fields.integer(5),
-    raftAppliedIndex: fields.integer(7),
-    alarms: fields.texts(8).flatMap(parseAlarm),
-    inUseBytes: fields.integer(9),
-    learner: fields.integer(10) !== 0,
+    clusterId: id(status.header?.clusterId),
+    memberId: id(status.header?.memberId),
+    revision: exact(status.header?.revision),
+    version: status.version,
+    sizeBytes: exact(status.dbSize),
+    leaderId: id(status.leader),
+    raftIndex: exact(status.raftIndex),
+    raftAppliedIndex: exact(status.raftAppliedIndex),
+    alarms: status.errors.flatMap(parseAlarm),
+    inUseBytes: exact(status.dbSizeInUse),
+    learner: status.isLearner,
   };
 }
 
 export function decodeMemberList(message: Buffer): EtcdMember[] {
-  return new Fields(message).messages(2).map((member) => ({
-    id: member.id(1),
-    name: member.text(2),
-    peerUrls: member.texts(3),
-    clientUrls: member.texts(4),
-    learner: member.integer(5) !== 0,
+  return decode(MemberListResponseSchema, message).members.map((member) => ({
+    id: id(member.ID),
+    name: member.name,
+    peerUrls: member.peerURLs,
+    clientUrls: member.clientURLs,
+    learner: member.isLearner,
   }));
 }
 
 export function decodeHashKV(message: Buffer): EtcdHashKV {
-  const fields = new Fields(message);
-  return { hash: fields.integer(2), compactRevision: fields.integer(3) };
+  const { hash, compactRevision } = decode(HashKVResponseSchema, message);
+  return { hash, compactRevision: exact(compactRevision) };
 }
 
 export function decodeRange(message: Buffer): RangeAnswer {
-  const fields = new Fields(message);
+  const { header, more, count, kvs } = decode(RangeResponseSchema, message);
   return {
-    revision: fields.message(1).integer(3),
-    more: fields.integer(3) !== 0,
-    count: fields.integer(4),
-    kvs: fields.messages(2).map((kv) => ({
-      key: kv.bytes(1),
-      createRevision: kv.integer(2),
-      modRevision: kv.integer(3),
-      version: kv.integer(4),
-      value: kv.bytes(5),
-      lease: kv.id(6),
+    revision: exact(header?.revision),
+    more,
+    count: exact(count),
+    kvs: kvs.map((kv) => ({
+      key: viewOf(kv.key),
+      createRevision: exact(kv.createRevision),
+      modRevision: exact(kv.modRevision),
+      version: exact(kv.version),
+      value: viewOf(kv.value),
+      lease: id(kv.lease),
     })),
   };
 }
 
 /** How many keys DeleteRange deleted. */
 export function decodeDeletedCount(message: Buffer): number {
-  return new Fields(message).integer(2);
+  return exact(decode(DeleteRangeResponseSchema, message).deleted);
 }
 
-/** The revision of a write, e.g. a put. */
+/** The revision of a put. */
 export function decodeWrittenRevision(message: Buffer): number {
-  return new Fields(message).message(1).integer(3);
+  return exact(decode(PutResponseSchema, message).header?.revision);
 }
 
 /** The alarm of an AlarmMember, as the backend keeps it; undefined when it is none that we know. */
 export function decodeAlarm(message: Buffer): EtcdAlarm | undefined {
-  return ALARMS[new Fields(message).integer(2)];
+  const { alarm } = decode(AlarmMemberSchema, message);
+  return ALARMS.find((name) => AlarmType[name] === alarm);
 }
 
 export function decodeSnapshotChunk(message: Buffer): SnapshotChunk {
-  const fields = new Fields(message);
-  return { remainingBytes: fields.integer(2), blob: fields.bytes(3), version: fields.text(4) };
+  const { remainingBytes, blob, version } = decode(SnapshotResponseSchema, message);
+  return { remainingBytes: exact(remainingBytes), blob: viewOf(blob), version };
 }
 
 // Status lists alarms as the text form of AlarmMember, e.g. `memberID:1050 alarm:CORRUPT `. The Alarm call would say the
@@ -215,54 +215,33 @@ function parseAlarm(text: string): { memberId: string; alarm: EtcdAlarm }[] {
   return alarm === 'NOSPACE' || alarm === 'CORRUPT' ? [{ memberId: BigInt(memberId).toString(16), alarm }] : [];
 }
 
+/** Thrown for bytes that are no such message; callers translate it, as it knows nothing of where they came from. */
+export class ProtobufError extends Error {
+  override readonly name = 'ProtobufError';
+}
+
 /** Thrown for a number that is none of JavaScript's any more, e.g. a revision that somebody has raised so far. */
 export class NumberBeyondExactError extends ProtobufError {}
 
-/** The fields of one message by number, with protobuf's defaults for those left out. */
-class Fields {
-  readonly #fields: readonly ProtobufField[];
-
-  constructor(message: Buffer) {
-    this.#fields = [...protobufFields(message)];
+/** Fields that the schema does not know, those of a newer etcd, are skipped. */
+function decode<Schema extends DescMessage>(schema: Schema, message: Buffer): MessageShape<Schema> {
+  try {
+    return fromBinary(schema, message, { readUnknownFields: false });
+  } catch (cause) {
+    throw new ProtobufError(`this is no ${schema.name}: ${(cause as Error).message}`, { cause });
   }
+}
 
-  #varint(number: number): bigint {
-    for (const field of this.#fields) if (field.number === number && 'varint' in field) return field.varint;
-    return 0n;
-  }
+function id(value = 0n): string {
+  return BigInt.asUintN(64, value).toString(16);
+}
 
-  #all(number: number): Buffer[] {
-    return this.#fields.flatMap((field) => (field.number === number && 'bytes' in field ? [field.bytes] : []));
-  }
+function exact(value = 0n): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new NumberBeyondExactError(`${value} is beyond 2^53`);
+  return number;
+}
 
-  id(number: number): string {
-    return this.#varint(number).toString(16);
-  }
-
-  integer(number: number): number {
-    const value = Number(BigInt.asIntN(64, this.#varint(number)));
-    if (!Number.isSafeInteger(value)) throw new NumberBeyondExactError(`field ${number} is beyond 2^53`);
-    return value;
-  }
-
-  bytes(number: number): Buffer {
-    for (const field of this.#fields) if (field.number === number && 'bytes' in field) return field.bytes;
-    return NO_BYTES;
-  }
-
-  text(number: number): string {
-    return this.bytes(number).toString('utf8');
-  }
-
-  texts(number: number): string[] {
-    return this.#all(number).map((bytes) => bytes.toString('utf8'));
-  }
-
-  message(number: number): Fields {
-    return new Fields(this.bytes(number));
-  }
-
-  messages(number: number): Fields[] {
-    return this.#all(number).map((bytes) => new Fields(bytes));
-  }
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
