@@ -9,7 +9,7 @@ const NAMED_ZOD = {
 // Of a machine its list of steps is for everybody; how it is described is for those who write it.
 const DESCRIPTIONS = 'statemachines(?!/.*/(steps|pascal-case)\\.ts$)';
 
-// Imports go one way (README, "Where things live"); a room may not reach the rooms listed for it.
+// Imports go one way (docs/how-it-works.md, "Where things live"); a room may not reach the rooms listed for it.
 const mayNotImport = (room, ...rooms) => ({
   files: [`${room}/**/*.ts`],
   rules: {

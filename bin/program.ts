@@ -41,6 +41,9 @@ const BACKUP_HELP = `
 While another operation is at work on the control plane (a restore, the run of a policy, another backup, a prune), it does
 not wait: it is refused at once with the name of that operation, what that does and until when, and exit code 1.`;
 
+/** After an interruption of what is done at once or not at all. */
+const AGAIN = 'run it again to be sure';
+
 const SCHEMA_HELP = `
 Editors check and complete lifeboat.yaml after
   lifeboat schema configuration > lifeboat.schema.json
@@ -65,13 +68,16 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(json: boolean): Command {
+/** The command line with all its commands; nothing is run until it is given arguments. */
+export function buildProgram(json = false): Command {
   const program = new Command('lifeboat')
-    .description('Backs up, restores and migrates hosted control planes of Kubernetes from outside.')
+    .description(
+      'Backs up and restores hosted Kubernetes control planes (HyperShift), from outside the management cluster.',
+    )
     .version(toolVersion())
     .option('--config <file>', 'configuration (default: lifeboat.yaml, from the working directory upward)')
     .option('--json', 'print the result as one JSON document', false)
-    .option('--verbose', 'also tell which configuration and which store are used', false)
+    .option('--verbose', 'also print which configuration and which store are used', false)
     .showHelpAfterError('(--help shows what is possible)')
     .exitOverride()
     .configureOutput(json ? { writeErr: () => undefined } : {});
@@ -85,7 +91,13 @@ function buildProgram(json: boolean): Command {
     .description('take a recovery point and prove it')
     .argument('<control plane>', '<management cluster>/<namespace>/<name>')
     .addHelpText('after', BACKUP_HELP)
-    .action((controlPlane: string) => run(program, (ports) => backup(ports, controlPlane)));
+    .action((controlPlane: string) =>
+      run(
+        program,
+        (ports) => backup(ports, controlPlane),
+        'no recovery point was made; what was uploaded has been removed',
+      ),
+    );
   program
     .command('list')
     .description('list recovery points, newest first')
@@ -101,7 +113,9 @@ function buildProgram(json: boolean): Command {
     .description('read a recovery point back, walk every page, and record the proofs')
     .argument('<point>', '<id> or <control plane>/<id>')
     .option('--live', 'also compare with the live members, while they still serve that revision', false)
-    .action((point: string, options: VerifyOptions) => run(program, (ports) => verify(ports, point, options)));
+    .action((point: string, options: VerifyOptions) =>
+      run(program, (ports) => verify(ports, point, options), 'proofs that were recorded stay'),
+    );
   program
     .command('export')
     .description('write the plain etcd file, for etcdutl')
@@ -109,46 +123,57 @@ function buildProgram(json: boolean): Command {
     .requiredOption('--to <file>', 'where to write it')
     .option('--datastore <name>', 'which one, where the control plane has several')
     .option('--force', 'replace the file when it exists', false)
-    .action((point: string, options: ExportOptions) => run(program, (ports) => exportSnapshot(ports, point, options)));
+    .action((point: string, options: ExportOptions) =>
+      run(program, (ports) => exportSnapshot(ports, point, options), 'the unfinished file has been removed'),
+    );
   program
     .command('run')
     .description('back up, verify and prune all that a policy selects')
     .argument('<policy>', 'its name in the configuration')
-    .option('--slot <time>', 'the time it is scheduled for; the same one again adds nothing (default: now)')
+    .option(
+      '--slot <time>',
+      'the scheduled time of the run; the same one again tries only what is not verified yet (default: now)',
+    )
     .action((policy: string, options: RunOptions) =>
-      run(program, async (ports) => {
-        // Only here, for the other commands have no use for the engine.
-        const { runPolicy } = await import('./commands/run.ts');
-        return await runPolicy(ports, policy, options);
-      }),
+      run(
+        program,
+        async (ports) => {
+          // Only here, for the other commands have no use for the engine.
+          const { runPolicy } = await import('./commands/run.ts');
+          return await runPolicy(ports, policy, options);
+        },
+        'recovery points that are verified stay; run the same --slot again for the rest',
+      ),
     );
   program
     .command('prune')
-    .description('delete what the retention of a policy no longer keeps')
+    .description('delete the recovery points that the retention of a policy no longer keeps')
     .argument('<policy>', 'its name in the configuration')
     .option('--dry-run', 'say what would be deleted, and why the rest is kept', false)
-    .action((policy: string, options: PruneOptions) => run(program, (ports) => prune(ports, policy, options)));
+    .action((policy: string, options: PruneOptions) =>
+      run(program, (ports) => prune(ports, policy, options), 'what was deleted is gone; run it again for the rest'),
+    );
   for (const [name, description, pinned] of [
-    ['pin', 'keep a recovery point from retention', true],
-    ['unpin', 'give a recovery point back to retention', false],
+    ['pin', 'protect a recovery point from retention', true],
+    ['unpin', 'let retention delete a recovery point again', false],
   ] as const) {
     program
       .command(name)
       .description(description)
       .argument('<point>', '<id> or <control plane>/<id>')
-      .action((point: string) => run(program, (ports) => pin(ports, point, pinned)));
+      .action((point: string) => run(program, (ports) => pin(ports, point, pinned), AGAIN));
   }
   program
     .command('restore')
-    .description('put the data of a recovery point back in place of those of its control plane')
+    .description('restore a control plane in place from a recovery point: shows the plan and asks first')
     .argument('<control plane>', '<management cluster>/<namespace>/<name>')
     .option('--point <id>', 'the recovery point to restore')
     .option('--latest-verified', 'the newest verified one', false)
     .option('--at <time>', 'the newest verified one at or before a time, e.g. 2026-01-02T03:04:05Z')
-    .option('--dry-run', 'only say what would be done and what would change', false)
+    .option('--dry-run', 'only print the plan; nothing is touched', false)
     .option('--yes', 'do not ask', false)
-    .option('--accept-other-uid', 'take a point of a control plane that was there before under this name', false)
-    .option('--resume <operation>', 'go on with a restore that nobody works on any more')
+    .option('--accept-other-uid', 'accept a point of an earlier control plane of the same name', false)
+    .option('--resume <operation>', 'continue a restore that was interrupted')
     .action((controlPlane: string, options: RestoreOptions) =>
       run(
         program,
@@ -157,13 +182,13 @@ function buildProgram(json: boolean): Command {
           const { restore } = await import('./commands/restore.ts');
           return await restore(ports, controlPlane, options, interrupts);
         },
-        'nothing was begun',
+        'nothing was touched',
         'restore',
       ),
     );
   program
     .command('abandon')
-    .description('close a restore for ever: put back what can be put back, and remove what is its own')
+    .description('give up a restore: put back what can be put back, and remove its pods, files, pause and lock')
     .argument('<operation>', 'its id, as "lifeboat operations" shows it')
     .option('--dry-run', 'only say how it would leave things', false)
     .option('--yes', 'do not ask', false)
@@ -180,9 +205,7 @@ function buildProgram(json: boolean): Command {
     );
   program
     .command('stage')
-    .description(
-      'put the plain etcd file of a recovery point where a pre-signed URL leads, for a control plane to be created',
-    )
+    .description('print a pre-signed URL of the plain etcd file of a recovery point, to create a control plane from')
     .argument('<control plane>', '<management cluster>/<namespace>/<name>, whose recovery point it is')
     .option('--point <id>', 'the recovery point')
     .option('--latest-verified', 'the newest verified one', false)
@@ -198,7 +221,11 @@ function buildProgram(json: boolean): Command {
     )
     .option('--remove <operation>', 'remove what was staged before')
     .action((controlPlane: string, options: StageOptions) =>
-      run(program, (ports) => stage(ports, controlPlane, options)),
+      run(
+        program,
+        (ports) => stage(ports, controlPlane, options),
+        options.remove === undefined ? 'what was staged has been removed' : AGAIN,
+      ),
     );
   program
     .command('operations')
@@ -206,26 +233,28 @@ function buildProgram(json: boolean): Command {
     .action(() => run(program, operations));
   program
     .command('operation')
-    .description('show what a restore planned, did and came to')
+    .description('show the plan, the steps and the result of a restore')
     .argument('<operation>', 'its id')
     .action((id: string) => run(program, (ports) => operation(ports, id)));
   program
     .command('status')
-    .description('show the age of the newest verified recovery point of every control plane')
+    .description('show the age of the newest verified recovery point of every control plane, and all that is wrong')
     .action(() => run(program, status));
   program
     .command('dismiss')
-    .description('no longer tell of control planes that are gone on purpose as missing; their recovery points stay')
+    .description('stop reporting control planes as missing that are gone on purpose; their recovery points stay')
     .argument('<name...>', '<management cluster>/<namespace>/<name>, or a management cluster and all that was on it')
-    .action((names: string[]) => run(program, (ports) => dismiss(ports, names)));
+    .action((names: string[]) => run(program, (ports) => dismiss(ports, names), AGAIN));
   program
     .command('enroll')
-    .description('print the least RBAC on a management cluster, or make it with a kubeconfig to use')
+    .description(
+      'print the least rights (RBAC) for a management cluster, or create them with an account and its kubeconfig',
+    )
     .argument('<management cluster>', 'its name in the configuration, which need not have it yet')
     .addOption(new Option('--for <purpose>', 'what it is for').choices(ENROLL_PURPOSES).default('backup'))
     .option('--namespace <name>', 'where its ServiceAccount lives', 'lifeboat')
     .option('--only-in <namespace...>', 'Roles in these namespaces instead of one for the whole cluster')
-    .option('--apply', 'make it, mint a token, and check that the API server goes by the rules', false)
+    .option('--apply', 'create them and a token, and check that all rules are effective', false)
     .option('--kubeconfig <file>', "an administrator's, for --apply (default: as configured)")
     .option('--to <file>', 'the new kubeconfig (default: <management cluster>-lifeboat-<purpose>.kubeconfig)')
     .option('--secret <name>', 'put it into Secrets Manager instead, e.g. lifeboat/management-clusters/<name>')
@@ -251,7 +280,7 @@ function buildProgram(json: boolean): Command {
 async function run(
   program: Command,
   command: (ports: Ports, interrupts: Interrupts) => Promise<CommandResult>,
-  afterwards = 'what was begun has been undone',
+  afterwards = 'nothing was changed',
   purpose: Purpose = 'backup',
 ): Promise<void> {
   const { config, verbose } = program.opts<GlobalOptions>();

@@ -275,6 +275,6 @@ function describeSeconds(seconds: number): string {
 }
 
 function describeEffect(missing: readonly Permission[]): string {
-  if (missing.length === 0) return 'permissions: the API server goes by every rule';
+  if (missing.length === 0) return 'permissions: all rules checked and effective';
   return `permissions NOT in force: ${missing.map(describePermission).join(', ')}; look for an authorizer beside RBAC, then run it again`;
 }

@@ -1,6 +1,6 @@
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
 import { operationLock } from '../../lambdas/domain/operation.ts';
-import { restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { OUTCOME_WORDS, restorePlanSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { findRecordedRestore, recordedRestores } from '../../lambdas/operations/recorded-restores.ts';
 import { FIRST_TOUCH } from '../../lambdas/operations/unfinished-restores.ts';
 import { findRestorePlan } from '../../lambdas/restores/records.ts';
@@ -16,6 +16,9 @@ const listedResultSchema = restoreResultSchema.pick({ outcome: true });
 /** What a restore that this version does not take over needs of a person. */
 export const OF_FORMER_VERSION =
   'it was begun by a former version of Lifeboat: let that version go on with it, or look at the control plane and restore anew';
+
+/** Of a restore that was never begun: somebody looked at the plan and said no, or was refused. */
+const PLANNED_ONLY = 'planned only';
 
 type OperationPorts = Pick<Ports, 'store' | 'clock' | 'locks'>;
 
@@ -42,7 +45,7 @@ export async function operations(ports: OperationPorts): Promise<CommandResult> 
               controlPlane,
               point,
               `${formatAge(new Date(plannedAt), now)} ago`,
-              outcome ?? (worker === null ? (begun ? 'not ended' : 'not begun') : `at work: ${worker}`),
+              outcome === null ? describeOpen(begun, worker) : OUTCOME_WORDS[outcome],
             ]),
           ),
   };
@@ -68,7 +71,7 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       ...documents.map(({ name, writtenAt }) => `${writtenAt.toISOString()}  ${name}`),
       '',
       result === null
-        ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : 'not begun, nothing was touched'}; ` +
+        ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : `${PLANNED_ONLY}, nothing was touched`}; ` +
           (worker !== null
             ? `${worker} works on it`
             : isOfFormerVersion
@@ -77,6 +80,12 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
         : describeResult(result),
     ].join('\n'),
   };
+}
+
+/** How a restore without a result stands. */
+function describeOpen(begun: boolean, worker: string | null): string {
+  if (worker !== null) return `at work: ${worker}`;
+  return begun ? 'not ended' : PLANNED_ONLY;
 }
 
 /** The process of a command line that works on an operation; that of one which was killed counts for some seconds more. */

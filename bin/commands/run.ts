@@ -1,4 +1,11 @@
-import { parseSlot, runId, runResultSchema, type RunResult } from '../../lambdas/domain/policy-run.ts';
+import {
+  describeCounts,
+  describeStatus,
+  parseSlot,
+  runId,
+  runResultSchema,
+  type RunResult,
+} from '../../lambdas/domain/policy-run.ts';
 import { applyRetentionStep } from '../../lambdas/handlers/apply-retention.ts';
 import { lockControlPlaneStep } from '../../lambdas/handlers/lock-control-plane.ts';
 import { planRunStep } from '../../lambdas/handlers/plan-run.ts';
@@ -92,6 +99,6 @@ function describe({ runId: id, status, counts, outcomes, unreachable }: RunResul
     ...(rows.length > 0 ? [formatTable(['CONTROL PLANE', 'OUTCOME', 'POINT', 'REASON'], rows)] : []),
     ...(rows.length === 0 && unreachable.length === 0 ? ['the policy selects no control plane'] : []),
     ...unreachable.map(({ managementCluster, reason }) => `${managementCluster} was not asked: ${reason}`),
-    `run ${id} ${status}: ${counts.verified} verified, ${counts.failed} failed, ${counts.skipped} skipped`,
+    `run ${id} ${describeStatus({ status, counts })}: ${describeCounts(counts)}`,
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import { formatControlPlaneName } from '../../lambdas/domain/control-plane.ts';
 import { describeAbsences, findAbsences, isDismissed } from '../../lambdas/domain/missing.ts';
+import { describeStatus } from '../../lambdas/domain/policy-run.ts';
 import { describeExpiry, isNearExpiry, type PolicyStatus } from '../../lambdas/domain/policy-status.ts';
 import { describeUnfinished, unfinishedRestores } from '../../lambdas/operations/unfinished-restores.ts';
 import { discoverAll, type Discovery } from '../../lambdas/platforms/discover.ts';
@@ -180,7 +181,7 @@ function policyTable(policies: readonly PolicyStatus[], now: Date): string {
     policies.map(({ policy, lastRun, controlPlanes, beyondObjective }) => [
       policy,
       lastRun === null ? 'never' : `${formatAge(new Date(lastRun.finishedAt), now)} ago`,
-      lastRun?.status ?? '-',
+      lastRun === null ? '-' : describeStatus(lastRun),
       String(controlPlanes),
       String(beyondObjective.length),
     ]),

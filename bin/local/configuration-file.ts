@@ -61,6 +61,8 @@ function describeIssue(issue: z.core.$ZodIssue, document: Document, position: (o
     return `${position(offsetOf(document, [...path, key]))}: unknown key "${[...path, key].join('.')}"`;
   }
   const what = path.length === 0 ? 'the file' : `"${path.join('.')}"`;
+  if (issue.code === 'invalid_type' && !document.hasIn(path))
+    return `${position(offsetOf(document, path))}: ${what} is missing`;
   const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   return `${position(offsetOf(document, path))}: ${what}: ${message}`;
 }

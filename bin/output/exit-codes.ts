@@ -3,7 +3,7 @@ import * as errors from '../../lambdas/domain/errors.ts';
 const { LifeboatError, OutOfTimeError } = errors;
 type ErrorKind = errors.ErrorKind;
 
-/** What the shell is told; the README's table explains each. */
+/** What the shell is told; docs/commands.md explains each. */
 export const EXIT = {
   done: 0,
   /** The world was not ready: the same command may succeed later. */

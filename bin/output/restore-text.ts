@@ -82,7 +82,7 @@ export function describeStopped({ operation, controlPlane, target }: RestorePlan
   return [
     `restore ${operation} was left behind its fence: the API of ${controlPlane} is away, and ${stopped.join(', ')} may be stopped`,
     `next:  Go on within half an hour, while the platform is paused: lifeboat restore ${controlPlane} --resume ${operation}`,
-    `       or take it back: lifeboat abandon ${operation}`,
+    `       or roll it back: lifeboat abandon ${operation}`,
   ].join('\n');
 }
 
@@ -114,9 +114,9 @@ export function describeResult(result: RestoreResult): string {
   const sentences = {
     restored: `${controlPlane} is restored to ${point}`,
     unfinished: `${controlPlane} is restored to ${point}, but something of the restore is left`,
-    'not-begun': `${controlPlane} was not touched`,
-    'rolled-back': `${controlPlane} is as it was before`,
-    stuck: `${controlPlane} needs you: the restore failed, and so did the way back`,
+    'not-begun': `failed, cleaned up: ${controlPlane} was not touched`,
+    'rolled-back': `rolled back: ${controlPlane} is as it was before`,
+    stuck: `Rollback failed: ${controlPlane} is neither restored nor as it was before; the lines above say how it stands`,
     abandoned: `the restore of ${controlPlane} to ${point} is abandoned; nothing more is done for it`,
   };
   return [
@@ -131,7 +131,7 @@ export function describeResult(result: RestoreResult): string {
     ...(failure === null || outcome === 'abandoned'
       ? []
       : [`failed at "${failure.step}": ${failure.reason} (${failure.error})`]),
-    ...(failureOnTheWayBack === null ? [] : [`and on the way back: ${failureOnTheWayBack.reason}`]),
+    ...(failureOnTheWayBack === null ? [] : [`and while it was rolled back: ${failureOnTheWayBack.reason}`]),
     ...state,
     sentences[outcome],
     ...(safetyPoint === null || safetyVerdict !== 'verified' || outcome !== 'restored'

@@ -4,7 +4,7 @@
  * secrets or a client library's raw text.
  */
 
-/** What a command line does with an error; see the README's table of exit codes. */
+/** What a command line does with an error; see the exit codes in docs/commands.md. */
 export type ErrorKind = 'validation' | 'transient' | 'invariant';
 
 /**

@@ -115,6 +115,17 @@ export const runResultSchema = runSchema.extend({
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
+/** In words of people: a run that has skipped control planes has not backed them up, although nothing of it failed. */
+export function describeStatus({ status, counts }: Pick<RunResult, 'status' | 'counts'>): string {
+  return status === 'succeeded' && counts.skipped > 0 ? 'incomplete' : status;
+}
+
+/** What became of the control planes of a run; zeros say nothing. */
+export function describeCounts(counts: Counts): string {
+  const told = Object.entries(counts).filter(([, count]) => count > 0);
+  return told.length === 0 ? 'no control planes' : told.map(([outcome, count]) => `${count} ${outcome}`).join(', ');
+}
+
 /** `policies/<policy>/last-run.json`: the newest slot that was run to its end, so that nobody has to list all runs. */
 export const lastRunSchema = runResultSchema.omit({ outcomes: true });
 export type LastRun = z.infer<typeof lastRunSchema>;

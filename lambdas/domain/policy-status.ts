@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { describeAbsences, missingSchema, servedSchema, type Missing, type Served } from './missing.ts';
-import { lastRunSchema } from './policy-run.ts';
+import { describeCounts, describeStatus, lastRunSchema } from './policy-run.ts';
 import { CLOCK_TOLERANCE_MILLISECONDS } from './verdict.ts';
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
@@ -116,6 +116,7 @@ export function describeExpiry({ managementCluster, endAt }: PolicyStatus['crede
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {
-  const notAsked = unreachable.length === 0 ? '' : `, ${unreachable.length} management clusters not asked`;
-  return `run ${runId} ${status}: ${counts.failed} failed, ${counts.skipped} skipped${notAsked}`;
+  const few = unreachable.length === 1 ? '1 management cluster' : `${unreachable.length} management clusters`;
+  const notAsked = unreachable.length === 0 ? '' : `, ${few} not asked`;
+  return `run ${runId} ${describeStatus({ status, counts })}: ${describeCounts(counts)}${notAsked}`;
 }

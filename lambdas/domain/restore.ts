@@ -164,6 +164,17 @@ export type RestorePlan = z.infer<typeof restorePlanSchema>;
  * well, and `state` says where everything stands. `abandoned`: closed by a person; `state` says how it was left.
  */
 const OUTCOMES = ['restored', 'unfinished', 'not-begun', 'rolled-back', 'stuck', 'abandoned'] as const;
+type Outcome = (typeof OUTCOMES)[number];
+
+/** How a restore has ended, in the words of people. */
+export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
+  restored: 'restored',
+  unfinished: 'restored, something left',
+  'not-begun': 'failed, cleaned up',
+  'rolled-back': 'rolled back',
+  stuck: 'rollback failed',
+  abandoned: 'abandoned',
+};
 
 /** What made it fail first, and in which state of the machine. */
 const failureSchema = z.strictObject({ step: z.string(), error: z.string(), reason: z.string() });

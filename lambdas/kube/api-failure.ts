@@ -86,7 +86,7 @@ export function notAnApiServer({ server, source }: ClusterAccess, evidence: stri
 export function errorForConnection(error: unknown, timedOut: boolean, access: ClusterAccess): LifeboatError {
   const tls = readTlsFailure(error);
   if (tls?.side === 'client') {
-    return new PermissionError(`the API server ${access.server} let us not in: ${tls.reason}`, {
+    return new PermissionError(`the API server ${access.server} did not let us in: ${tls.reason}`, {
       remedy: `Issue a new client certificate for the user in ${access.source}.`,
       cause: error,
     });

@@ -1,5 +1,5 @@
 import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
-import { restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
+import { OUTCOME_WORDS, restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
 import { whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { findBreach, findUse } from './breach.ts';
@@ -39,7 +39,7 @@ export async function judgeAbandonment(operation: string, ports: ClusterRunPorts
   }
   const result = await ports.journal.read(operation, 'result', restoreResultSchema);
   if (result !== undefined) {
-    throw new RestoreRefusedError(`restore ${operation} has ended already (${result.outcome})`, {
+    throw new RestoreRefusedError(`restore ${operation} has ended already (${OUTCOME_WORDS[result.outcome]})`, {
       remedy: `There is nothing to abandon. "lifeboat operation ${operation}" shows how it ended.`,
     });
   }

@@ -96,6 +96,6 @@ async function compareSample(
   if (wrong.length === 0) return;
   throw new GateError(
     `${wrong.length} of ${plan.sample.length} sampled objects are not those of the recovery point: ${wrong.slice(0, 5).join(', ')}`,
-    { remedy: 'The restore is taken back; take the matter up with the recovery point that was used.' },
+    { remedy: 'The restore is rolled back; do not use this recovery point again before you know why.' },
   );
 }

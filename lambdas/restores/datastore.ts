@@ -122,16 +122,21 @@ async function membersWaitFor(
 }
 
 function describeStale(datastore: string, { removed, left }: StaleKeys): string {
-  const still = [
+  const counted = (counts: readonly (readonly [number, string])[]) =>
+    counts.filter(([count]) => count !== 0).map((one) => one.join(' '));
+  const gone = counted([
+    [removed.masterLeases.length, 'old records of API servers'],
+    [removed.systemLeases.length, 'old leases of kube-system'],
+  ]);
+  const still = counted([
     [left.nodeLeases, 'leases of nodes'],
     [left.otherLeases, 'other leases'],
     [left.certificateSigningRequests, 'certificate signing requests'],
     [left.webhookConfigurations, 'webhook configurations'],
-  ].filter(([count]) => count !== 0);
-  return (
-    `${datastore}: removed ${removed.masterLeases.length} records of API servers and ${removed.systemLeases.length} leases of kube-system; ` +
-    (still.length === 0
-      ? 'nothing else of the past was found'
-      : `of the past there are still ${still.map((one) => one.join(' ')).join(', ')}`)
-  );
+  ]);
+  const parts = [
+    ...(gone.length === 0 ? [] : [`removed ${gone.join(' and ')}`]),
+    ...(still.length === 0 ? [] : [`left as they were in the recovery point: ${still.join(', ')}`]),
+  ];
+  return `${datastore}: ${parts.length === 0 ? 'nothing was out of date' : parts.join('; ')}`;
 }

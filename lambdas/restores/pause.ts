@@ -25,7 +25,7 @@ export async function holdFence(
     await recordBreach(item.operation, { at: ports.clock().toISOString(), reason }, ports);
     if (item.direction === 'forward') {
       throw new GateError(`the fence around ${item.controlPlane} no longer stands: ${reason}`, {
-        remedy: 'Somebody may have written meanwhile. The restore is taken back; begin a new one.',
+        remedy: 'Somebody may have written meanwhile. The restore is rolled back; begin a new one.',
       });
     }
   }

@@ -89,12 +89,12 @@ export function warningsOfDatastore(
         ]),
     ...(isFull(live)
       ? [
-          `the live datastore ${name} has raised the NOSPACE alarm and takes no writes; it is so again should the restore be taken back`,
+          `the live datastore ${name} has raised the NOSPACE alarm and takes no writes; it will take none after a rollback either`,
         ]
       : []),
     ...(alarms.includes('NOSPACE')
       ? [
-          `datastore ${name} had raised the NOSPACE alarm when the recovery point was taken. The restore disarms it; it is taken back if etcd takes no writes even then, because its file is as large as its quota`,
+          `datastore ${name} had raised the NOSPACE alarm when the recovery point was taken. The restore disarms it; it is rolled back if etcd takes no writes even then, because its file is as large as its quota`,
         ]
       : []),
   ];

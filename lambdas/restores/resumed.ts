@@ -34,8 +34,8 @@ export async function standingOf(item: DirectedRestore, { journal }: RecordPorts
 /** GateError for the way forward of a restore that is being taken back. */
 export async function refuseTakenBack({ operation, direction }: DirectedRestore, ports: RecordPorts): Promise<void> {
   if (direction === 'back' || !(await isWayBackBegun(operation, ports))) return;
-  throw new GateError(`restore ${operation} was being taken back when it was interrupted`, {
-    remedy: 'It goes on being taken back. To restore, begin a new operation.',
+  throw new GateError(`restore ${operation} was being rolled back when it was interrupted`, {
+    remedy: 'It goes on being rolled back. To restore, begin a new operation.',
   });
 }
 

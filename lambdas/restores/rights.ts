@@ -24,6 +24,6 @@ export async function warningsOfRights(
   if (denied.length === 0) return [];
   const enrol = enrolmentCommand(name.managementCluster, 'restore');
   return [
-    `this account may not ${denied.map(describePermission).join(', ')}, unless for objects of certain names: without them the restore fails half way and is taken back; "${enrol}" makes one that may`,
+    `this account may not ${denied.map(describePermission).join(', ')}, unless for objects of certain names: without them the restore fails half way and is rolled back; "${enrol}" makes one that may`,
   ];
 }

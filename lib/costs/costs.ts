@@ -1,6 +1,7 @@
 import prices from './list-prices.json' with { type: 'json' };
 import machine from '../../statemachines/back-up-fleet/machine.asl.json' with { type: 'json' };
 import { CONTROL_PLANES_A_PAGE, PAGES_A_PART } from '../../lambdas/domain/policy-run.ts';
+import { markdownTable } from '../documents/markdown.ts';
 import { METRICS } from '../../lambdas/domain/metrics.ts';
 
 const DAYS_A_MONTH = 30;
@@ -101,7 +102,7 @@ export function monthlyCosts(controlPlanes: number): Readonly<Record<string, num
   };
 }
 
-/** The table of the README. */
+/** The table of docs/costs.md. */
 export function costTable(): string {
   const fleets = [100, 10_000];
   const columns = fleets.map(monthlyCosts);
@@ -117,9 +118,8 @@ export function costTable(): string {
     ['**together**', ...columns.map((column) => `**${dollars(sum(column))}**`)],
     ['each', ...columns.map((column, index) => dollars(sum(column) / (fleets[index] ?? 1)))],
   ];
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const [head = [], ...body] = table;
-  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
+  return markdownTable(head, body);
 }
 
 if (import.meta.main) process.stdout.write(`${costTable()}\n`);

@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: what a recovery point costs, beside what an operator does by hand today. Everything is measured in one
- * run on one bed, and printed as the table that the README carries.
+ * run on one bed, printed, and put into docs/evidence.md.
  */
 import { manifestSchema } from '../../lambdas/domain/recovery-point.ts';
+import { recordEvidence } from '../../lib/documents/pages.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
@@ -15,6 +16,7 @@ import { createReport } from '../testbed/progress.ts';
 import { backUpByHand } from './by-hand.ts';
 import { compilePrograms, describeMachine, runMeasured, type MeasuredRun } from './measured-run.ts';
 
+const COMMAND = 'npm run bench';
 const INSTANCE = 'bench';
 const BUCKET = 'bench';
 const CONTROL_PLANE = 'mgmt-a/clusters/bench';
@@ -48,9 +50,9 @@ const report = createReport((line) => {
 
 try {
   const figures = await measureAll();
-  process.stdout.write(
-    `\n${describeMachine('npm run bench')}; API server, kubelet, containerd, etcd and S3 on the same cores.\n\n${table(figures)}\n\n${goals(figures).join('\n')}\n`,
-  );
+  const section = `${describeMachine(COMMAND)}; API server, kubelet, containerd, etcd and S3 on the same cores.\n\n${table(figures)}\n\n${goals(figures).join('\n')}`;
+  process.stdout.write(`\n${section}\n`);
+  await recordEvidence(COMMAND, section);
 } finally {
   await downBed(INSTANCE, report);
 }

@@ -55,7 +55,7 @@ async function readPeakBytes(pid: number | undefined): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** What a figure of the README stands with. */
+/** What a figure in docs/evidence.md stands with. */
 export function describeMachine(command: string): string {
   const [cpu] = cpus();
   const memory = Math.round(totalmem() / 1024 ** 3);

@@ -3,6 +3,7 @@
  * API server; nobody reconciles them.
  */
 import pLimit from 'p-limit';
+import { recordEvidence } from '../../lib/documents/pages.ts';
 import { directoryWorkspace } from '../e2e/bed.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
 import { KubeApi } from '../testbed/hypershift/api.ts';
@@ -12,6 +13,7 @@ import { HOSTED_CLUSTER, NAMESPACE } from '../testbed/hypershift/resources.ts';
 import { createReport } from '../testbed/progress.ts';
 import { compilePrograms, describeMachine, runMeasured } from './measured-run.ts';
 
+const COMMAND = 'npm run bench:planning';
 const INSTANCE = 'planning';
 const NAMESPACE_NAME = 'clusters';
 const CONTROL_PLANES = 10_000;
@@ -42,12 +44,13 @@ try {
       pages,
       largestBytes = 0,
     } = JSON.parse(run.stdout) as Record<string, number>;
-    process.stdout.write(
-      `\n${describeMachine('npm run bench:planning')}; the API server on the same cores.\n\n` +
-        `${controlPlanes} control planes planned in ${(milliseconds / 1000).toFixed(1)} s with ` +
-        `${Math.round(run.peakBytes / MEBIBYTE)} MiB at the most, in ${pages} pages; the largest state has ` +
-        `${largestBytes} of ${STATE_LIMIT_BYTES} bytes.\n`,
-    );
+    const section =
+      `${describeMachine(COMMAND)}; the API server on the same cores.\n\n` +
+      `${controlPlanes} control planes planned in ${(milliseconds / 1000).toFixed(1)} s with ` +
+      `${Math.round(run.peakBytes / MEBIBYTE)} MiB at the most, in ${pages} pages; the largest state has ` +
+      `${largestBytes} of ${STATE_LIMIT_BYTES} bytes.`;
+    process.stdout.write(`\n${section}\n`);
+    await recordEvidence(COMMAND, section);
     if (controlPlanes !== CONTROL_PLANES || largestBytes > STATE_LIMIT_BYTES) process.exitCode = 1;
   } finally {
     await workspace.remove();

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { recordEvidence } from '../../lib/documents/pages.ts';
 import { TIMED } from '../../statemachines/restore-control-plane/steps.ts';
 import { s3Workspace } from '../e2e/bed.ts';
 import type { Workspace } from '../suite/lifeboat.ts';
@@ -15,6 +16,7 @@ import { installHyperShift } from '../testbed/hypershift/install.ts';
 import { createReport } from '../testbed/progress.ts';
 import { compilePrograms, describeMachine, runMeasured } from './measured-run.ts';
 
+const COMMAND = 'npm run bench:restore';
 const INSTANCE = 'bench-restore';
 const BUCKET = 'bench-restore';
 const NAMESPACE = 'clusters';
@@ -60,10 +62,11 @@ const report = createReport((line) => {
 try {
   const figures = await measureAll();
   const worst = Math.max(...figures.filter(({ members }) => members === 3).map(({ away }) => away));
-  process.stdout.write(
-    `\n${describeMachine('npm run bench:restore')}; API server, kubelet, containerd, etcd and S3 on the same cores.\n\n${table(figures)}\n\n` +
-      `- ${worst <= GOAL_SECONDS * 1000 ? 'met' : 'NOT met'}: the API of 3 members is away for at most ${GOAL_SECONDS} s; ${seconds(worst)}\n`,
-  );
+  const section =
+    `${describeMachine(COMMAND)}; API server, kubelet, containerd, etcd and S3 on the same cores.\n\n${table(figures)}\n\n` +
+    `- ${worst <= GOAL_SECONDS * 1000 ? 'met' : 'NOT met'}: the API of 3 members is away for at most ${GOAL_SECONDS} s; ${seconds(worst)}`;
+  process.stdout.write(`\n${section}\n`);
+  await recordEvidence(COMMAND, section);
 } finally {
   await downBed(INSTANCE, report);
 }

@@ -126,7 +126,7 @@ describe('enroll --apply', () => {
     const name = `exact-${wanted}.kubeconfig`;
     const { exitCode, stdout, stderr } = await enroll('--for', wanted, '--apply', '--to', name);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(stdout).toContain('permissions: the API server goes by every rule');
+    expect(stdout).toContain('permissions: all rules checked and effective');
     expect(stdout).toContain(`${line}${file(name)}`);
     const rules = purposes.flatMap(rulesFor);
     expect(await grantedTo(name)).toEqual(new Set([...namesOf(permissionsOf(rules)), ...EVERYBODY]));
@@ -170,7 +170,7 @@ describe('enroll --apply', () => {
     await tokenIn('wide.kubeconfig');
     const { exitCode, stdout } = await enroll('--for', 'all', '--apply', ...only, '--to', 'confined.kubeconfig');
     await tokenIn('confined.kubeconfig');
-    expect(stdout).toContain('permissions: the API server goes by every rule');
+    expect(stdout).toContain('permissions: all rules checked and effective');
     expect(stdout).toContain(`namespaces:\n        - ${places.join('\n        - ')}`);
     expect(stdout).toContain('It reaches nothing outside of confined, confined-prod.');
     expect(exitCode).toBe(0);

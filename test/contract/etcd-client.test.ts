@@ -167,12 +167,12 @@ describe.each([
         member: POD,
         clock: () => new Date('2020-06-01'),
       });
-      await expect(connecting).rejects.toThrow(/let us not in: it refused our client certificate/);
+      await expect(connecting).rejects.toThrow(/did not let us in: it refused our client certificate/);
     });
 
     it('by the member, when another authority signed its certificate', async () => {
       const tls = etcd.clientTls({ commonName: 'stranger' }, createAuthority('stranger'));
-      await expect(connectWith(tls)).rejects.toThrow(/etcd-0 let us not in/);
+      await expect(connectWith(tls)).rejects.toThrow(/etcd-0 did not let us in/);
       await expect(connectWith(tls)).rejects.toBeInstanceOf(PermissionError);
     });
 

@@ -212,7 +212,7 @@ describe('a backup of an etcd that does not know us', () => {
     const { certificate, key } = issueCertificate(createAuthority('stranger'), { commonName: 'etcd-client' });
     const data = { 'etcd-client.crt': base64(certificate), 'etcd-client.key': base64(key) };
     const { exitCode, stderr } = await backUpWithout(secret(), () => patch(secret(), data));
-    expect(stderr).toMatch(/etcd member etcd-0 let us not in: it (refused|does not trust)/);
+    expect(stderr).toMatch(/etcd member etcd-0 did not let us in: it (refused|does not trust)/);
     expect(stderr).toMatch(/next: +Check that the client certificate is signed by the CA that etcd trusts/);
     expect(exitCode).toBe(2);
   }, 60_000);

@@ -84,7 +84,7 @@ describe('lifeboat enroll', () => {
     const token = await readToken(kubeconfig);
     await plantSecrets([token]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(stdout).toContain('permissions: the API server goes by every rule');
+    expect(stdout).toContain('permissions: all rules checked and effective');
     const [, payload = ''] = token.split('.');
     const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { exp: number };
     expect(stdout).toContain(`ends ${new Date(exp * 1000).toISOString()}`);

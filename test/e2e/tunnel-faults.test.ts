@@ -119,7 +119,7 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
       await ending;
       expect(actual).toBe(exitCode);
       await stage.aftermath.expectNothingListed();
-      if (signal === 'SIGINT') expect(stderr).toContain('interrupted; what was begun has been undone');
+      if (signal === 'SIGINT') expect(stderr).toContain('interrupted; no recovery point was made');
       // Nobody is left to clean up after SIGKILL; without a manifest it is no recovery point.
       else await stage.aftermath.empty();
       await stage.aftermath.expectNothingLeft();

@@ -1,14 +1,20 @@
 /**
  * `npm run test:faults`: every fault at every step of a restore, on the full bed, several control planes side by side. Prints
- * a line a combination and the table; the exit code is 1 when one did not occur or did not end as it must.
+ * a line a combination and the table, which docs/evidence.md gets of a whole run; the exit code is 1 when one did not occur or did
+ * not end as it must.
  */
+import { markdownTable } from '../../lib/documents/markdown.ts';
+import { recordEvidence } from '../../lib/documents/pages.ts';
+import { describeMachine } from '../bench/measured-run.ts';
 import { downBed, upBed } from '../testbed/bed.ts';
 import { installHyperShift } from '../testbed/hypershift/install.ts';
 import { createReport } from '../testbed/progress.ts';
 import { COMBINATIONS, describeCombination, FAULTS } from './combinations.ts';
 import { FaultStage, type Outcome } from './stage.ts';
 
+const COMMAND = 'npm run test:faults';
 const INSTANCE = 'faults';
+const startedAt = performance.now();
 /** Two cores carry so many restores at once. */
 const STAGES = 4;
 
@@ -42,23 +48,26 @@ try {
       await stage.remove();
     }),
   );
-  printTable(outcomes);
   const failed = outcomes.filter(({ problem }) => problem !== null).length + (combinations.length - outcomes.length);
-  process.stdout.write(`${outcomes.length - failed} passed, ${failed} failed\n`);
+  const count = `${outcomes.length - failed} passed, ${failed} failed`;
+  const minutes = Math.round((performance.now() - startedAt) / 60_000);
+  const section = `${describeMachine(COMMAND)}: ${count}, in ${minutes} min.\n\n${table(outcomes)}`;
+  process.stdout.write(`${section}\n${count}\n`);
+  if (wanted === '') await recordEvidence(COMMAND, section);
   process.exitCode = failed > 0 || outcomes.length === 0 ? 1 : 0;
 } finally {
   await downBed(INSTANCE, report);
 }
 
 /** A row a step, a column a fault. */
-function printTable(outcomes: readonly Outcome[]): void {
+function table(outcomes: readonly Outcome[]): string {
   const planned = Map.groupBy(combinations, ({ step, direction }) => `${step} ${direction}`);
-  process.stdout.write(`| step | ${FAULTS.join(' | ')} |\n| --- | ${FAULTS.map(() => '---').join(' | ')} |\n`);
-  for (const [row, cells] of planned) {
+  const rows = [...planned].map(([row, cells]) => {
     const endings = FAULTS.map((fault) => {
       const cell = cells.find((combination) => combination.fault === fault);
       return outcomes.find(({ combination }) => combination === cell)?.ending ?? '-';
     });
-    process.stdout.write(`| ${row} | ${endings.join(' | ')} |\n`);
-  }
+    return [row, ...endings];
+  });
+  return markdownTable(['step', ...FAULTS], rows);
 }

@@ -68,9 +68,9 @@ describe('lifeboat.yaml', () => {
       /lifeboat\.yaml:4:3: "managementClusters.mgmt-b": give exactly one/,
     ],
     ['a value of another type', VALID.replace('./recovery-points', '[1]'), /lifeboat\.yaml:1:1: "store": .*string/],
-    ['a missing part', 'store: ./here\n', /lifeboat\.yaml:1:1: "managementClusters"/],
+    ['a missing part', 'store: ./here\n', /lifeboat\.yaml:1:1: "managementClusters" is missing/],
     ['broken YAML', 'store: [\n', /lifeboat\.yaml:\d+:\d+: not valid YAML/],
-    ['nothing at all', '', /lifeboat\.yaml:1:1/],
+    ['nothing at all', '', /lifeboat\.yaml:1:1: "store" is missing/],
     [
       'two ways to one cluster',
       VALID.replace('{ secret', '{ kubeconfig: ./x, secret'),

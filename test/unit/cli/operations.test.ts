@@ -38,6 +38,8 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
   await former.record('restore-0', 'plan', z.looseObject({}), plan);
   await former.record('restore-2', 'plan', z.looseObject({}), plan);
   await journal.record('restore-4', 'plan', z.looseObject({}), plan);
+  await journal.record('restore-5', 'plan', z.looseObject({}), plan);
+  await journal.record('restore-5', 'result', z.looseObject({}), { outcome: 'stuck' });
   const clock = () => new Date('2026-01-02T04:04:05Z');
   const locks = new Locks(store);
   await locks.acquire(operationLock('restore-4'), 'process 1 on here', 'works on it', 600_000);
@@ -56,9 +58,11 @@ it('lists restores whose plans another version of Lifeboat has written, and no r
         ...{ operation: 'restore-4', controlPlane, point, plannedAt },
         ...{ begun: false, worker: 'process 1 on here', outcome: null },
       },
+      { operation: 'restore-5', controlPlane, point, plannedAt, begun: false, worker: null, outcome: 'stuck' },
     ],
   });
   expect(text).toMatch(/^restore-1 .*\s+not ended$/m);
-  expect(text).toMatch(/^restore-3 .*\s+not begun$/m);
+  expect(text).toMatch(/^restore-5 .*\s+rollback failed$/m);
+  expect(text).toMatch(/^restore-3 .*\s+planned only$/m);
   expect(text).toMatch(/^restore-4 .*\s+at work: process 1 on here$/m);
 });

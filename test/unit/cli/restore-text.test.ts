@@ -82,6 +82,8 @@ describe('the result of a restore', () => {
       state: [],
     };
     const lines = describeResult(result).split('\n');
+    const stuck = describeResult({ ...result, outcome: 'stuck', state: ['StatefulSet etcd: …'] });
+    expect(stuck).toMatch(/^StatefulSet etcd: …\nRollback failed: mgmt-a/m);
     expect(lines).toContain('what lay on data-etcd-0 before is still there');
     expect(lines).toContain('warning: datastore main is nearly full');
     expect(lines.join()).not.toContain('to undo it');

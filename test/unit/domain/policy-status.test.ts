@@ -81,7 +81,7 @@ describe('how a policy stands', () => {
     [
       'ran in part',
       { lastRun: { ...LAST_RUN, status: 'partial', counts: { verified: 2, failed: 1, skipped: 0 } } },
-      'run nightly-20260109T230000Z partial: 1 failed, 0 skipped',
+      'run nightly-20260109T230000Z partial: 2 verified, 1 failed',
     ],
     ['selects nothing', { controlPlanes: [] }, 'it selects no control plane'],
     ['has a disabled schedule', { schedule: 'disabled' }, 'its schedule is disabled'],
@@ -108,7 +108,7 @@ describe('how a policy stands', () => {
       NOW,
     );
     expect(status.problems).toEqual([
-      'run nightly-20260109T230000Z failed: 0 failed, 0 skipped, 1 management clusters not asked',
+      'run nightly-20260109T230000Z failed: 1 verified, 1 management cluster not asked',
       'mgmt-c no longer serves the API of hypershift: 1 control plane is no longer backed up',
       `${PROD} is no longer backed up: its management cluster no longer has it`,
     ]);

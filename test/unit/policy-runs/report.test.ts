@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
-import { lastRunKey, lastRunSchema, runId, runResultSchema, type Outcome } from '../../../lambdas/domain/policy-run.ts';
+import {
+  describeCounts,
+  describeStatus,
+  lastRunKey,
+  lastRunSchema,
+  runId,
+  runResultSchema,
+  type Outcome,
+} from '../../../lambdas/domain/policy-run.ts';
 import { recordPage, reportRun } from '../../../lambdas/policy-runs/report.ts';
 import { storedPlanSchema } from '../../../lambdas/policy-runs/stored-plan.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
@@ -93,5 +101,19 @@ describe('the newest report of a policy', () => {
     await attempt('2099-01-01T00:00:00Z', [outcomeOf(PROD, 'verified', 'p')]);
     await attempt(SLOT, [outcomeOf(PROD, 'verified', 'q')]);
     expect(await lastSlot()).toBe(SLOT);
+  });
+});
+
+describe('a run in words', () => {
+  it('is incomplete where control planes were skipped, and zeros are left out', () => {
+    const counts = { verified: 0, failed: 0, skipped: 1 };
+    expect(`${describeStatus({ status: 'succeeded', counts })}: ${describeCounts(counts)}`).toBe(
+      'incomplete: 1 skipped',
+    );
+    const whole = { verified: 2, failed: 0, skipped: 0 };
+    expect(`${describeStatus({ status: 'succeeded', counts: whole })}: ${describeCounts(whole)}`).toBe(
+      'succeeded: 2 verified',
+    );
+    expect(describeCounts({ ...whole, verified: 0 })).toBe('no control planes');
   });
 });

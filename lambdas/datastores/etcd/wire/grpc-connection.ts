@@ -250,7 +250,7 @@ function translateFailure(error: unknown, member: string): LifeboatError {
     });
   }
   if (tls.side === 'client') {
-    return new PermissionError(`etcd member ${member} let us not in: ${tls.reason}`, {
+    return new PermissionError(`etcd member ${member} did not let us in: ${tls.reason}`, {
       remedy: 'Check that the client certificate is signed by the CA that etcd trusts for clients and is not expired.',
       cause: error,
     });
