@@ -127,7 +127,7 @@ describe('a step that is delivered late', () => {
       way = 'being judged';
       way = (await planRestoreStep.run({ execution: 'e', request: { abandon: OPERATION } }, restore.ports)).way;
     };
-    await expect(swapDataStep.run(await restore.item('forward'), restore.ports)).rejects.toThrow(/being taken back/);
+    await expect(swapDataStep.run(await restore.item('forward'), restore.ports)).rejects.toThrow(/being rolled back/);
     expect(way).toBe('start');
     expect(restore.cluster.made).toEqual([]);
   });
