@@ -1,8 +1,8 @@
 import { formatBytes } from './format-bytes.ts';
 
 /**
- * What is assumed of transfers in a function, about half of what was seen on two busy cores: through API server and kubelet into a
- * pod, and out of the store and into it again as a plain file.
+ * Assumed of transfers in a function, and not measured in one: through API server and kubelet into a pod, and out of the store and
+ * into it again as a plain file.
  */
 const ATTACH_BYTES_A_SECOND = 20_000_000;
 const STAGE_BYTES_A_SECOND = 40_000_000;
