@@ -76,7 +76,7 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
             ? `${worker} works on it`
             : isOfFormerVersion
               ? OF_FORMER_VERSION
-              : `if no execution in AWS works on it: lifeboat restore ${plan.controlPlane} --resume ${id}`)
+              : `if no execution in AWS works on it: ${documents.some(({ name }) => name === 'abandoned') ? `lifeboat abandon ${id}` : `lifeboat restore ${plan.controlPlane} --resume ${id}`}`)
         : describeResult(result),
     ].join('\n'),
   };

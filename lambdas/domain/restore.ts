@@ -107,11 +107,13 @@ export const convergedSchema = z.object({ done: z.boolean() });
 /** When a step was begun and done. */
 export const stepTimesSchema = z.object({ startedAt: z.iso.datetime(), doneAt: z.iso.datetime() });
 
-/** The safety recovery point, or why none could be taken. Only a verified one stands in for the data that were replaced. */
+/** The safety recovery point, or why none could be taken. Only a verified and complete one stands in for the data that were replaced. */
 export const safetyPointSchema = stepTimesSchema.extend({
   id: z.string().nullable(),
   reason: z.string().nullable(),
   verdict: z.enum(VERDICTS).nullable().default(null),
+  /** Whether it holds all that was acknowledged: a member without a leader may lack the last writes. */
+  isComplete: z.boolean().default(true),
 });
 export type SafetyPoint = z.infer<typeof safetyPointSchema>;
 

@@ -10,6 +10,7 @@ import {
   type LockRequest,
 } from '../domain/operation.ts';
 import type { ReportProgress } from '../domain/progress.ts';
+import { awaitAnswer } from '../domain/silence.ts';
 import type { Lock, Locks } from '../store/locks.ts';
 
 /** Longer than any step may take (a function ends after 15 minutes); each step extends it when it begins. */
@@ -93,7 +94,8 @@ export async function withOperationLock<T>(
   leaseMilliseconds: number = WORKER_LEASE_MILLISECONDS,
 ): Promise<T> {
   const lease = { name: operationLock(operation), owner: worker, purpose: 'works on it', leaseMilliseconds };
-  return await whileKept(await acquireFromDead(lease, ports), lease, ports, work);
+  const lock = await awaitAnswer(`the process that works on ${operation}`, () => acquireFromDead(lease, ports));
+  return await whileKept(lock, lease, ports, work);
 }
 
 async function whileKept<T>(

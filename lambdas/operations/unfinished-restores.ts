@@ -14,6 +14,8 @@ export interface UnfinishedRestore {
   readonly operation: string;
   readonly controlPlane: string;
   readonly begunAt: Date;
+  /** It is only to be brought to its end. */
+  readonly isAbandoned: boolean;
 }
 
 /** Those of the store, in order of names: their control planes may be without an API, and stay paused for a while. */
@@ -33,15 +35,13 @@ export async function unfinishedRestores({
     const isAtWork =
       (await locks.readHeld(operationLock(operation))) !== undefined ||
       (await locks.readHeld(controlPlaneLock(controlPlane)))?.owner === operation;
-    if (!isAtWork) found.push({ operation, controlPlane, begunAt });
+    if (!isAtWork) found.push({ operation, controlPlane, begunAt, isAbandoned: documents.has('abandoned') });
   }
   return found;
 }
 
 /** What it is and what to do, for people. */
-export function describeUnfinished({ operation, controlPlane, begunAt }: UnfinishedRestore): string {
-  return (
-    `restore ${operation} of ${controlPlane} was begun at ${begunAt.toISOString()} and has not ended: ` +
-    `lifeboat restore ${controlPlane} --resume ${operation}, or lifeboat abandon ${operation}`
-  );
+export function describeUnfinished({ operation, controlPlane, begunAt, isAbandoned }: UnfinishedRestore): string {
+  const resume = isAbandoned ? '' : `lifeboat restore ${controlPlane} --resume ${operation}, or `;
+  return `restore ${operation} of ${controlPlane} was begun at ${begunAt.toISOString()} and has not ended: ${resume}lifeboat abandon ${operation}`;
 }

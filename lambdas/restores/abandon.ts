@@ -1,8 +1,8 @@
-import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
+import { LifeboatError, NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import { OUTCOME_WORDS, restoreResultSchema, type PlannedRestore, type Way } from '../domain/restore.ts';
 import { whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { findBreach, findUse } from './breach.ts';
+import { findBreach, findRunning, findUse } from './breach.ts';
 import { openPlan, type LookedAtRestore } from './opened.ts';
 import {
   findRestorePlan,
@@ -12,6 +12,7 @@ import {
   isSwapBegun,
   readBreach,
   recordAbandoned,
+  recordAbandonedWay,
   recordBreach,
   recordWayBack,
   stageOf,
@@ -46,12 +47,8 @@ export async function judgeAbandonment(operation: string, ports: ClusterRunPorts
   const restore = await openPlan(planned.document, ports);
   const { plan } = restore;
   const other = await whyOther({ ...plan, uid: plan.target.uid }, ports);
-  const breach =
-    (await readBreach(operation, ports))?.reason ??
-    other ??
-    (await findBreach(restore, ports)) ??
-    ((await isServed(operation, ports)) ? undefined : await findUse(restore, ports));
-  const way = other === undefined ? await chooseWay(operation, breach !== undefined, ports) : 'leave';
+  const breach = (await readBreach(operation, ports))?.reason ?? other ?? (await whyWritten(restore, ports));
+  const way = other === undefined ? await chooseWay(restore, breach !== undefined, ports) : 'leave';
   return { restore, planSha256: planned.sha256, breach, other, way };
 }
 
@@ -67,14 +64,34 @@ export async function abandonRestore(operation: string, ports: ClusterRunPorts):
   // Again, now that nothing is changed on the way forward any more: a step of it may have run meanwhile.
   const { restore, planSha256, way, breach } = await judgeAbandonment(operation, ports);
   if (breach !== undefined) await recordBreach(operation, { at: at.toISOString(), reason: breach }, ports);
+  const recorded = await recordAbandonedWay(operation, way, ports);
   const { controlPlane, platform, point } = restore.plan;
   const stage = await stageOf(operation, ports);
-  return { operation, controlPlane, platform, point, planSha256, way, stage };
+  return { operation, controlPlane, platform, point, planSha256, way: recorded, stage };
 }
 
-/** What somebody may have written is never replaced: then the data stay as they are. */
-async function chooseWay(operation: string, isBroken: boolean, ports: ClusterRunPorts): Promise<Abandonment['way']> {
-  if (!(await isFenceBegun(operation, ports)) || (await isServed(operation, ports))) return 'leave';
-  if (!(await isSwapBegun(operation, ports)) || (await isPutBack(operation, ports))) return 'start';
-  return isBroken ? 'leave' : 'back';
+/** Why somebody may have written; what can't be told counts as that, for a restore must be closed however things stand. */
+async function whyWritten(restore: LookedAtRestore, ports: ClusterRunPorts): Promise<string | undefined> {
+  try {
+    const breach = await findBreach(restore, ports);
+    if (breach !== undefined || (await isServed(restore.plan.operation, ports))) return breach;
+    return await findUse(restore, ports);
+  } catch (error) {
+    ports.signal.throwIfAborted();
+    if (!(error instanceof LifeboatError)) throw error;
+    return `it can't be told whether somebody has written: ${error.message}`;
+  }
+}
+
+/** What somebody may have written is never replaced, and what runs is never ended: then all stays as it is. */
+async function chooseWay(
+  restore: LookedAtRestore,
+  isBroken: boolean,
+  ports: ClusterRunPorts,
+): Promise<Abandonment['way']> {
+  const { operation } = restore.plan;
+  if (!(await isFenceBegun(operation, ports))) return 'leave';
+  const isOld = !(await isSwapBegun(operation, ports)) || (await isPutBack(operation, ports));
+  if (isOld) return isBroken && (await findRunning(restore)) !== undefined ? 'leave' : 'start';
+  return isBroken || (await isServed(operation, ports)) ? 'leave' : 'back';
 }

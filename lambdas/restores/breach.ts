@@ -2,21 +2,21 @@ import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
 import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
-import { RestoreRefusedError } from '../domain/errors.ts';
+import { GateError, RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
 import { readMark, whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
 import {
   isFenceBegun,
-  isFinishBegun,
-  isOldStarted,
+  isExchangeOver,
   isServed,
   isStartBegun,
   isSwapBegun,
   readBreach,
   readFenceBegun,
   readFenced,
+  stepName,
   waitingName,
   type Fenced,
 } from './records.ts';
@@ -43,7 +43,7 @@ export async function lapseOf(
 ): Promise<string | undefined> {
   const known = await readBreach(operation, ports);
   if (known !== undefined) return known.reason;
-  if (await isFinishBegun(operation, ports)) return undefined;
+  if (await isExchangeOver(operation, ports)) return undefined;
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return (await readFenced(operation, ports)) === undefined ? undefined : UNKNOWN;
   if (begun.token !== token) return 'another operation had the lock of the control plane since';
@@ -67,10 +67,10 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   const lock = await ports.locks.read(controlPlaneLock(controlPlane));
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return UNKNOWN;
-  const isFinishing = (await isFinishBegun(operation, ports)) || (await isOldStarted(operation, ports));
-  if (lock === undefined) return isFinishing ? undefined : 'the lock of the control plane was given back';
+  const isOver = await isExchangeOver(operation, ports);
+  if (lock === undefined) return isOver ? undefined : 'the lock of the control plane was given back';
   if (lock.owner !== operation) return `operation ${lock.owner} had the lock of the control plane since`;
-  if (isFinishing) return undefined;
+  if (isOver) return undefined;
   const lapse = await lapseOf(lock.token, restore, ports);
   if (lapse !== undefined || (await isServed(operation, ports))) return lapse;
   if ((await readMark(restore.plan, ports))?.nonce !== begun.nonce) {
@@ -82,9 +82,12 @@ export async function findBreach(restore: LookedAtRestore, ports: ClusterRunPort
   const writer = await runningWriter(restore);
   if (writer !== undefined) return `${writer} runs again`;
   if (await isSwapBegun(operation, ports)) {
-    return (await ports.journal.has(operation, waitingName('start-datastore')))
-      ? undefined
-      : await runningDatastore(restore);
+    const started = (['forward', 'back'] as const).map((direction) =>
+      ports.journal.has(operation, waitingName(stepName('start-datastore', direction))),
+    );
+    if ((await Promise.all(started)).includes(true)) return undefined;
+    const datastore = await runningDatastore(restore);
+    return datastore === undefined ? undefined : `${datastore} runs again`;
   }
   return await changedDatastore(fenced, restore, ports);
 }
@@ -118,12 +121,33 @@ async function runningWriter({ plan, cluster }: LookedAtRestore): Promise<string
   return undefined;
 }
 
-/** What runs although it was stopped for the exchange of the data. */
+/** Whether hashes tell that content is another: those of different compactions say nothing. */
+export function isOtherContent(
+  found: { readonly hash: number; readonly compactRevision: number },
+  fenced: { readonly hash: number; readonly compactRevision: number },
+): boolean {
+  return found.compactRevision === fenced.compactRevision && found.hash !== fenced.hash;
+}
+
+/** What of the control plane runs, whatever it is; what is gone does not. */
+export async function findRunning(restore: LookedAtRestore): Promise<string | undefined> {
+  for (const find of [runningWriter, runningDatastore]) {
+    try {
+      const running = await find(restore);
+      if (running !== undefined) return running;
+    } catch (error) {
+      if (!(error instanceof GateError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** What runs of the datastores. */
 async function runningDatastore({ cluster, datastores }: LookedAtRestore): Promise<string | undefined> {
   for (const { installation } of datastores) {
     const { namespace, statefulSet } = installation;
     const pods = await podsOf(cluster.api, statefulSetOf(installation));
-    if (pods.length > 0) return `StatefulSet ${namespace}/${statefulSet} runs again`;
+    if (pods.length > 0) return `StatefulSet ${namespace}/${statefulSet}`;
   }
   return undefined;
 }
@@ -143,7 +167,7 @@ async function changedDatastore(
     const written = await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, found.revision));
     if (written) return `datastore ${plan.datastore} was written to after revision ${found.revision}`;
     const hashes = await hashMembers(workload, found.revision, reach);
-    const differs = hashes.some((answer) => 'hash' in answer && answer.hash !== found.hash);
+    const differs = hashes.some((answer) => 'hash' in answer && isOtherContent(answer, found));
     return differs ? `datastore ${plan.datastore} does not hold what it held behind the fence` : undefined;
   };
   for (const datastore of datastores) {

@@ -27,7 +27,7 @@ export async function startControlPlane(
   ports: ClusterRunPorts,
 ): Promise<z.infer<typeof convergedSchema>> {
   if (await startsNothing('start-control-plane', item, ports)) return { done: true };
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'start-control-plane', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',

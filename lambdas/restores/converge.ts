@@ -5,7 +5,7 @@ import { stepTimesSchema, type convergedSchema, type Direction, type LockedResto
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
 import { PARTS, STEPS, type Awaited } from '../../statemachines/restore-control-plane/steps.ts';
-import { doneName, stepName, waitingName } from './records.ts';
+import { doneName, stepName, waitingName, waitingSchema } from './records.ts';
 
 const LOOK_MILLISECONDS = 250;
 /** One call looks for so long before the machine waits; most steps are over sooner. */
@@ -14,8 +14,6 @@ const PATIENCE_MILLISECONDS = 20_000;
 const ABANDONED_MILLISECONDS = 120_000;
 
 type StepName = Parameters<typeof waitingName>[0];
-
-const waitingSchema = z.strictObject({ since: z.iso.datetime(), lastAt: z.iso.datetime() });
 
 /** A part of a restore that is worked for until it is so. */
 export interface Goal {

@@ -7,6 +7,7 @@ import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { isOtherContent } from './breach.ts';
 import { converge } from './converge.ts';
 import { holdFence } from './pause.ts';
 import { onVolumes } from './helper-pods.ts';
@@ -20,7 +21,7 @@ type Converged = z.infer<typeof convergedSchema>;
 /** Brings the datastores to zero, until no pod has their volumes any more. */
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await endsNothing(item, ports)) return { done: true };
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'stop-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
   return await converge(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
@@ -38,7 +39,7 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
 export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   await refuseTakenBack(item, ports);
   if (await endsNothing(item, ports)) return { done: true };
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'swap-data', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const remedy =
     'Look at the pods named lifeboat-… in the namespace of the control plane and their events. One that stays while it is deleted is on a ' +
@@ -60,7 +61,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
  */
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
   if (await startsNothing('start-datastore', item, ports)) return { done: true };
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'start-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
   return await converge(item, { step: 'start-datastore', direction: item.direction, remedy }, ports, async () => {
@@ -114,7 +115,7 @@ async function membersWaitFor(
   for (const answer of hashes) {
     if ('reason' in answer) return `${answer.pod} does not tell its hash: ${answer.reason}`;
   }
-  const differs = hashes.find((answer) => 'hash' in answer && answer.hash !== fenced.hash);
+  const differs = hashes.find((answer) => 'hash' in answer && isOtherContent(answer, fenced));
   if (differs === undefined) return undefined;
   throw new GateError(`${differs.pod} does not hold what it held before the restore`, {
     remedy: `The safety recovery point of this operation holds it; restore that one.`,

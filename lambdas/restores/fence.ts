@@ -25,7 +25,7 @@ export async function fenceControlPlane(
 ): Promise<z.infer<typeof convergedSchema>> {
   if (await endsNothing(item, ports)) return { done: true };
   const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'fence-control-plane', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   if (item.direction === 'forward' && (await readFenceBegun(item.operation, ports)) === undefined) {
     const paused = await pauseControlPlane(item, pauseWaits, ports);

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
 import { removeMark } from '../operations/mark.ts';
@@ -12,9 +13,12 @@ import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from './
 import { whyKept } from './kept.ts';
 import {
   doneName,
+  isFenceBegun,
+  isOldServed,
   isPrepareBegun,
   isServed,
   isSwapBegun,
+  readAbandonedWay,
   readPauseBefore,
   readPauseSet,
   recordCrashed,
@@ -45,7 +49,10 @@ export async function finishRestore(
     await removeStaged(item.operation, ports);
     return { done: true };
   }
-  const restore = await openRestore(item, ports);
+  // First: it needs no management cluster, and what is staged is readable.
+  await removeStaged(item.operation, ports);
+  const restore = await openRestore(item, 'finish-restore', ports);
+  await refuseStopped(item, ports);
   const { platform, cluster, name, plan } = restore;
   const isRestored = item.direction === 'forward' || (await isServed(item.operation, ports));
   if (isRestored) await platform.markRestored(cluster.api, name);
@@ -56,7 +63,6 @@ export async function finishRestore(
     remedy: 'The control plane works. Remove the pods named lifeboat-… and the directory of that name on the volumes.',
   } as const;
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
-  await removeStaged(item.operation, ports);
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
   const untouched = await untouchedMembers(item, restore, ports);
   const cleared = await withVolumesToClear(restore, isKept, ({ pod }) => untouched.includes(pod));
@@ -79,6 +85,16 @@ export async function finishRestore(
   // At last: until then nobody else may begin.
   if (converged.done) await removeMark(item, ports);
   return converged;
+}
+
+/** GateError where all would be left paused no more, and stopped: what was fenced must be started again before. */
+async function refuseStopped({ operation, controlPlane, direction }: DirectedRestore, ports: ClusterRunPorts) {
+  if (direction === 'forward' || !(await isFenceBegun(operation, ports)) || (await isOldServed(operation, ports)))
+    return;
+  if ((await readAbandonedWay(operation, ports)) === 'leave') return;
+  throw new GateError(`${controlPlane} is fenced by restore ${operation} and was not started again`, {
+    remedy: `"lifeboat abandon ${operation}" starts it, or says how it leaves it.`,
+  });
 }
 
 async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Promise<string[]>): Promise<string[]> {

@@ -1,3 +1,4 @@
+import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import type { DirectedRestore } from '../domain/restore.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
@@ -5,7 +6,7 @@ import type { Cluster } from '../kube/cluster.ts';
 import { checkLock, keepLock } from '../operations/lock.ts';
 import { checkMark, keepMark, type PlannedMarking } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { refuseTakenBack } from './resumed.ts';
+import { refuserOfOvertaken, refuseTakenBack } from './resumed.ts';
 
 /** A control plane that a restore has to itself. */
 export interface HeldControlPlane {
@@ -17,16 +18,23 @@ export interface HeldControlPlane {
 
 /**
  * Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost, GateError when
- * the control plane is another one than was planned. A change on the way forward is refused with GateError once the way back is begun: a delivery that hung until then comes too late.
+ * the control plane is another one than was planned. A change is refused with GateError once the way back or the next step is begun: a delivery
+ * that hung until then comes too late.
  */
 export async function holdControlPlane(
-  item: DirectedRestore & PlannedMarking,
+  item: DirectedRestore & PlannedMarking & { readonly step: RestoreStep },
   ports: ClusterRunPorts,
 ): Promise<HeldControlPlane> {
   const { hadExpired } = await keepLock(item, ports);
   await keepMark(item, { wasAway: hadExpired }, ports);
+  const refuseOvertaken = await refuserOfOvertaken(item, ports);
   const checkHold = shared(async () => {
-    await Promise.all([checkLock(item, ports), checkMark(item, ports), refuseTakenBack(item, ports)]);
+    await Promise.all([
+      checkLock(item, ports),
+      checkMark(item, ports),
+      refuseTakenBack(item, ports),
+      refuseOvertaken(),
+    ]);
   });
   const { managementCluster } = parseControlPlaneName(item.controlPlane);
   return { cluster: guardCluster(await ports.connect(managementCluster), checkHold), checkHold };

@@ -1,3 +1,4 @@
+import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { GateError, NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
@@ -27,11 +28,15 @@ export interface PlannedDatastore {
 }
 
 /**
- * The plan of a restore, and its control plane under lock and mark, which are extended. Errors as of {@link readRestorePlan};
+ * The plan of a restore, and its control plane under lock and mark, which are extended, for one of its steps. Errors as of {@link readRestorePlan};
  * LockedError when lock or mark are lost, GateError when the control plane is another one than was planned, and once the restore has
  * ended: a late delivery or a redrive must not do anything.
  */
-export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts): Promise<OpenedRestore> {
+export async function openRestore(
+  item: DirectedRestore,
+  step: RestoreStep,
+  ports: ClusterRunPorts,
+): Promise<OpenedRestore> {
   const { operation, direction } = item;
   const { journal } = ports;
   if (await journal.has(operation, 'result')) {
@@ -44,7 +49,7 @@ export async function openRestore(item: DirectedRestore, ports: ClusterRunPorts)
   }
   if (direction === 'back') await recordWayBack(operation, ports.clock(), ports);
   const plan = await readRestorePlan(item, ports);
-  return { ...describePlan(plan), ...(await holdControlPlane({ ...item, uid: plan.target.uid }, ports)) };
+  return { ...describePlan(plan), ...(await holdControlPlane({ ...item, step, uid: plan.target.uid }, ports)) };
 }
 
 /** Marks the control plane that was planned. Nothing is marked for a restore that {@link isLeftToOther}. */

@@ -43,7 +43,7 @@ import {
   warningsOf,
   warningsOfDatastore,
 } from './preflight.ts';
-import { findRestorePlan, isFenceBegun, stageOf } from './records.ts';
+import { findRestorePlan, isAbandoned, isFenceBegun, stageOf } from './records.ts';
 import { warningsOfRights } from './rights.ts';
 import { seenRevisions, type SeenRevisionOf } from './seen-revisions.ts';
 
@@ -94,6 +94,11 @@ async function refuseToGoOn(plan: RestorePlan, request: RestoreRequest, ports: C
   if (await ports.journal.has(operation, 'result')) {
     throw new RestoreRefusedError(`restore ${operation} of ${controlPlane} has ended`, {
       remedy: `"lifeboat operation ${operation}" shows how. ${remedy}`,
+    });
+  }
+  if (await isAbandoned(operation, ports)) {
+    throw new RestoreRefusedError(`restore ${operation} of ${controlPlane} was abandoned, and that has not ended`, {
+      remedy: `"lifeboat abandon ${operation}" goes on with it. ${remedy}`,
     });
   }
   if (await isFenceBegun(operation, ports)) {

@@ -33,7 +33,7 @@ export async function prepareData(
   // The pods are gone when the restore has ended: a late delivery must not prepare anything again.
   const prepared = await ports.journal.read(item.operation, doneName('prepare-data'), stepTimesSchema);
   if (prepared !== undefined) return { done: true };
-  const restore = await openRestore(item, ports);
+  const restore = await openRestore(item, 'prepare-data', ports);
   const goal = {
     step: 'prepare-data',
     direction: item.direction,

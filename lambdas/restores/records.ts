@@ -4,6 +4,7 @@ import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
 import {
   restorePlanSchema,
   safetyPointSchema,
+  WAYS,
   type Direction,
   type PlannedRestore,
   type Restore,
@@ -40,6 +41,9 @@ const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() }
 const PAUSE = 'pause-set';
 const crashedSchema = z.array(z.string());
 const idsSchema = z.array(z.string());
+
+const abandonedWaySchema = z.enum(WAYS).exclude(['forward']);
+export type AbandonedWay = z.infer<typeof abandonedWaySchema>;
 
 const atSchema = z.strictObject({ at: z.iso.datetime() });
 
@@ -83,6 +87,9 @@ type Journaled = RestoreStep | keyof typeof PARTS;
 export function stepName<Step extends string>(step: Step, direction: Direction): Directed<Step> {
   return direction === 'forward' ? step : `${step}-back`;
 }
+
+/** Since when a step is worked at without a break, and when it was called last. */
+export const waitingSchema = z.strictObject({ since: z.iso.datetime(), lastAt: z.iso.datetime() });
 
 /** The document that a step leaves in the journal when it is begun. */
 export function waitingName(name: Directed<Journaled>): string {
@@ -197,6 +204,17 @@ export async function isOldStarted(operation: string, { journal }: RecordPorts):
   return await journal.has(operation, `steps/${stepName('start-datastore', 'back')}`);
 }
 
+/** Whether no data move any more, in neither direction: lock, mark and pause may be given back. */
+export async function isExchangeOver(operation: string, ports: RecordPorts): Promise<boolean> {
+  if (await isOldStarted(operation, ports)) return true;
+  return (await isServed(operation, ports)) && (await isFinishBegun(operation, ports));
+}
+
+/** Whether the control plane of before was started again. */
+export async function isOldServed(operation: string, { journal }: RecordPorts): Promise<boolean> {
+  return await journal.has(operation, doneName(stepName('start-control-plane', 'back')));
+}
+
 /** Whether the restored control plane was up and compared. */
 export async function isServed(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, doneName('start-control-plane'));
@@ -223,6 +241,25 @@ export async function recordAbandoned(operation: string, at: Date, { journal }: 
 
 export async function isAbandoned(operation: string, { journal }: RecordPorts): Promise<boolean> {
   return await journal.has(operation, 'abandoned');
+}
+
+/**
+ * How an abandoned restore is brought to its end, as every later attempt at that goes as well; only to `leave` it may come: somebody
+ * may have written meanwhile. Gives what stands.
+ */
+export async function recordAbandonedWay(
+  operation: string,
+  way: AbandonedWay,
+  { journal }: RecordPorts,
+): Promise<AbandonedWay> {
+  return await journal.revise(operation, 'abandoned-way', abandonedWaySchema, (present) =>
+    present === undefined || way === 'leave' ? way : present,
+  );
+}
+
+/** undefined for one that is not abandoned. */
+export async function readAbandonedWay(operation: string, { journal }: RecordPorts): Promise<AbandonedWay | undefined> {
+  return await journal.read(operation, 'abandoned-way', abandonedWaySchema);
 }
 
 /** The pause that the restore has set last; written before it is set. */

@@ -151,8 +151,8 @@ async function describeAbandoned(
   { operation, controlPlane, point, target }: RestorePlan,
   ports: RunPorts,
 ): Promise<string[]> {
-  if (await isServed(operation, ports)) return [`${controlPlane} keeps the data of ${point}: they served already`];
   if (await isPutBack(operation, ports)) return [`the data of before are back in place`];
+  if (await isServed(operation, ports)) return [`${controlPlane} keeps the data of ${point}: they served already`];
   if (!(await isSwapBegun(operation, ports))) {
     const breach = await readBreach(operation, ports);
     return [`the data of ${controlPlane} were never exchanged`, ...(breach === undefined ? [] : [breach.reason])];

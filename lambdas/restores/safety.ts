@@ -8,6 +8,7 @@ import {
   NoUsableMemberError,
   TunnelError,
 } from '../domain/errors.ts';
+import { NO_LEADER } from '../datastores/etcd/choose-member.ts';
 import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
 import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
@@ -32,18 +33,20 @@ export async function takeSafetyPoint(
 ): Promise<z.infer<typeof safetyPointSchema>> {
   return await ports.journal.once(item.operation, 'take-safety-point', safetyPointSchema, async () => {
     const startedAt = ports.clock().toISOString();
-    const restore = await openRestore(item, ports);
+    const restore = await openRestore(item, 'take-safety-point', ports);
     const renewPause = await holdFence(item, restore, ports);
     // The pause of before lasts on while the new one is taken up; the next step waits for that.
     await renewPause();
-    const done = (point: Pick<SafetyPoint, 'id' | 'reason' | 'verdict'>) => {
+    const done = (point: Omit<SafetyPoint, 'startedAt' | 'doneAt'>) => {
       return { ...point, startedAt, doneAt: ports.clock().toISOString() };
     };
     const former = await findTaken(restore, ports);
     const manifest = former?.manifest ?? (await takeIfPossible(restore, ports));
-    if ('reasonForNone' in manifest) return done({ id: null, reason: manifest.reasonForNone, verdict: null });
+    if ('reasonForNone' in manifest)
+      return done({ id: null, reason: manifest.reasonForNone, verdict: null, isComplete: false });
     await refuseWritten(manifest, restore, ports);
-    return done({ id: manifest.id, reason: null, verdict: former?.verdict ?? verdictOf(manifest) });
+    const isComplete = !manifest.datastores.some(({ warnings }) => warnings.includes(NO_LEADER));
+    return done({ id: manifest.id, reason: null, verdict: former?.verdict ?? verdictOf(manifest), isComplete });
   });
 }
 

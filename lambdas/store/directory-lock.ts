@@ -2,6 +2,7 @@ import { mkdir, open, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailableError } from '../domain/errors.ts';
+import { awaitAnswer } from '../domain/silence.ts';
 import { systemErrorCode } from './file-errors.ts';
 import { filesystemTime } from './filesystem-time.ts';
 
@@ -26,7 +27,7 @@ export class DirectoryLock {
 
   /** Runs `work` while nobody else does. StoreUnavailableError when the lock is not free within a minute. */
   async hold<T>(work: () => Promise<T>): Promise<T> {
-    const lock = await this.#acquire();
+    const lock = await awaitAnswer(`whoever writes under the lock ${this.#folder}`, () => this.#acquire());
     try {
       return await work();
     } finally {

@@ -117,13 +117,24 @@ const clearAway = [
   back('Clear away what was prepared', 'finish-restore', ['Is it cleared away?', 'Wait until it is cleared away']),
   end('Note that nothing was begun', 'not-begun'),
 ];
-/** Its lock is kept: given back it would look as if somebody else could have written, and nothing could go on any more. */
-const wasFencedBefore = choose('Was it fenced before?', {
-  comment: 'A restore that could not be marked just now may go on later.',
-  variable: '$.stage',
-  cases: [[['fenced'], [end('Note that it may go on later', 'not-begun'), goTo('Report the restore')]]],
-  otherwise: [goTo('Note that nothing was begun')],
-});
+/**
+ * A restore whose fence stands from an earlier run keeps lock, mark and pause: given back it would look as if somebody could have
+ * written, and nothing could go on any more.
+ */
+const unlessFenced = (name: string, otherwise: string, later: readonly Part[]) =>
+  choose(name, {
+    comment: 'A restore that was fenced before and fails before its fence may go on later.',
+    variable: '$.stage',
+    cases: [[['fenced'], later]],
+    otherwise: [goTo(otherwise)],
+  });
+const goesOnLater = unlessFenced('Was it fenced before?', 'Note that nothing was begun', [
+  end('Note that it may go on later', 'not-begun'),
+  goTo('Report the restore'),
+]);
+const stillFenced = unlessFenced('Is it still fenced?', 'Clear away what was prepared', [
+  goTo('Note that it may go on later'),
+]);
 const CAUGHT_AGAIN = { 'error.$': '$.caughtAgain.Error', 'reason.$': '$.caughtAgain.Cause' };
 
 const release = task('Release the control plane', 'release-control-plane', {
@@ -153,9 +164,9 @@ export const machine = describeMachine(
     lock,
     block({
       parts: [
-        failing(mark, 'Note that the control plane was not marked', wasFencedBefore),
+        failing(mark, 'Note that the control plane was not marked', goesOnLater),
         whichWay,
-        failing(prepare, 'Note that the data were not prepared', goTo('Clear away what was prepared')),
+        failing(prepare, 'Note that the data were not prepared', stillFenced),
         failing(fence, 'Note that the fence does not stand', takeBack),
         failing(keep, 'Note that no safety recovery point was taken', takeBack),
         failing(stop, 'Note that the datastore did not stop', takeBack),

@@ -30,6 +30,11 @@ export type LimitedStep = {
   [Name in RestoreStep]: (typeof STEPS)[Name] extends { readonly limitSeconds: number } ? Name : never;
 }[RestoreStep];
 
+/** The same in their order. */
+export const LIMITED: readonly RestoreStep[] = (Object.entries(STEPS) as [RestoreStep, Step][]).flatMap(
+  ([name, { limitSeconds }]) => (limitSeconds === undefined ? [] : [name]),
+);
+
 /** Parts of a step that are waited for by themselves, within its calls: limited, told and timed as a step is. */
 export const PARTS = { 'pause-control-plane': { limitSeconds: 120 } } as const;
 

@@ -86,7 +86,7 @@ interface Lifeboat {
 }
 
 /** What a step is given, with the uid of the control plane that was planned. */
-type PlannedItem = DirectedRestore & { readonly uid: string };
+type PlannedItem = DirectedRestore & { readonly uid: string; readonly step: 'fence-control-plane' };
 
 function lifeboat(at: string): Lifeboat {
   const store = new DirectoryStore(join(directory, at));
@@ -133,7 +133,13 @@ function lifeboat(at: string): Lifeboat {
         point: 'any',
         planSha256: '0'.repeat(64),
       } as const;
-      return { ...planned, uid: await uidOf(name), lock: { token: lock.token }, direction: 'forward' };
+      return {
+        ...planned,
+        uid: await uidOf(name),
+        lock: { token: lock.token },
+        direction: 'forward',
+        step: 'fence-control-plane',
+      };
     },
   };
 }

@@ -196,6 +196,7 @@ let locked: RestoreRun;
 const abandoned = new Map<Way, RestoreRun>();
 let marked: RestoreRun;
 let markedLater: RestoreRun;
+let preparedLater: RestoreRun;
 const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
 const defective = new Map<string, RestoreRun>();
@@ -211,6 +212,7 @@ beforeAll(async () => {
   locked = await run({ LockControlPlane: [new LockedError('locked by nightly-1')] });
   marked = await run({ MarkControlPlane: [new LockedError('marked by restore-1 of another store')] });
   markedLater = await run({ MarkControlPlane: [new LockedError('not now')] }, {}, false, 'forward', 'fenced');
+  preparedLater = await run({ 'PrepareData forward': [new TypeError('not now')] }, {}, false, 'forward', 'fenced');
   for (const subject of SUBJECTS) {
     const { name, step, before, state } = subject;
     for (const { error, attempts } of retriesOf(state)) {
@@ -315,13 +317,18 @@ describe('a control plane that another Lifeboat has marked', () => {
   });
 });
 
-describe('a restore that was fenced before and can not be marked just now', () => {
-  it('keeps its lock, for it may go on later', () => {
-    expect(markedLater.error?.name).toBe('LockedError');
-    expect(markedLater.calls.map(({ functionName }) => functionName)).toEqual([
+describe('a restore that was fenced before and fails before its fence', () => {
+  it.each([
+    ['marked', () => markedLater, 'LockedError', []],
+    ['prepared', () => preparedLater, 'TypeError', ['PrepareData']],
+  ] as const)('keeps its lock and clears nothing away when it can not be %s: it may go on later', (...args) => {
+    const [, ended, error, more] = args;
+    expect(ended().error?.name).toBe(error);
+    expect(ended().calls.map(({ functionName }) => functionName)).toEqual([
       'PlanRestore',
       'LockControlPlane',
       'MarkControlPlane',
+      ...more,
       'ReportRestore',
     ]);
   });

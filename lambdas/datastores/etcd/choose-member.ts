@@ -95,15 +95,16 @@ function refuseDifferentClusters(members: readonly AskedMember[]): void {
   });
 }
 
+/** What is warned of in a manifest whose snapshot may lack what was acknowledged last. */
+export const NO_LEADER = 'no member knows a leader: the last writes of the lost majority may be missing';
+
 function warningsOf(members: readonly AskedMember[]): string[] {
   const versions = [...new Set(members.map(({ status }) => status.version))].sort();
   return [
     ...(members.some(({ status }) => status.alarms.some(({ alarm }) => alarm === 'NOSPACE'))
       ? ['etcd has raised the NOSPACE alarm: it takes no more writes until it is compacted, defragmented and disarmed']
       : []),
-    ...(members.every(({ status }) => status.leaderId === '0')
-      ? ['no member knows a leader: the last writes of the lost majority may be missing']
-      : []),
+    ...(members.every(({ status }) => status.leaderId === '0') ? [NO_LEADER] : []),
     ...(versions.length > 1 ? [`the members run different versions: ${versions.join(', ')}`] : []),
     ...versions.flatMap((version) => {
       const parsed = parseVersion(version);

@@ -62,7 +62,7 @@ describe('the plan of a restore', () => {
     const planned = await begin();
     const changed = (await readFile(planFile(), 'utf8')).replace('/var/lib', '/var/bin');
     await writeFile(planFile(), changed);
-    await expect(openRestore({ ...planned, ...FORWARD }, ports)).rejects.toThrow(PlanChangedError);
+    await expect(openRestore({ ...planned, ...FORWARD }, 'swap-data', ports)).rejects.toThrow(PlanChangedError);
     const end = { ...planned, outcome: 'restored', failure: null, failureOnTheWayBack: null } as const;
     await expect(reportRestore(end, ports)).rejects.toThrow(PlanChangedError);
     expect(await ports.journal.has(RESTORE.operation, 'result')).toBe(false);

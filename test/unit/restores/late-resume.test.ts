@@ -105,7 +105,7 @@ describe('a restore that was killed behind its fence', () => {
 
   it.each([
     ['served', ['swap-data-waiting', 'start-control-plane', 'finish-restore-waiting']],
-    ['taken back', ['swap-data-waiting', 'swap-data-back', 'finish-restore-back-waiting']],
+    ['taken back', ['swap-data-waiting', 'swap-data-back', 'start-datastore-back', 'finish-restore-back-waiting']],
     ['started again on the way back', ['start-datastore-back', 'start-control-plane-back-waiting']],
   ])('goes on when it was %s and only its end is missing, although its pause is gone', async (_, steps) => {
     await killed(0.1, ...steps);

@@ -67,7 +67,7 @@ describe('a restore that goes on', () => {
     expect(await endsNothing({ ...ITEM, direction }, ports())).toBe(nothing);
   });
 
-  it('starts nothing that was used already, and nothing once it was left to its platform', async () => {
+  it('starts nothing that was used already, and nothing twice', async () => {
     const nothing = (direction: 'forward' | 'back') =>
       Promise.all(
         (['start-datastore', 'start-control-plane'] as const).map((step) =>
@@ -80,7 +80,9 @@ describe('a restore that goes on', () => {
     await after('start-control-plane');
     expect(await nothing('forward')).toEqual([true, true]);
     expect(await nothing('back')).toEqual([false, false]);
-    await after('finish-restore-back-waiting');
+    await after('start-datastore-back');
+    expect(await nothing('back')).toEqual([true, false]);
+    await after('start-control-plane-back');
     expect(await nothing('back')).toEqual([true, true]);
   });
 });

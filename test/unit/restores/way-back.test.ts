@@ -27,6 +27,7 @@ const FENCED = [...PREPARED, 'fence-control-plane-waiting', 'fence-control-plane
 const STOPPED = [...FENCED, 'stop-datastore-waiting', 'stop-datastore'];
 const SWAPPED = [...STOPPED, 'swap-data-waiting', 'swap-data', 'start-datastore-waiting'];
 const STARTED = [...SWAPPED, 'start-datastore', 'start-control-plane-waiting'];
+const STARTED_AGAIN = ['start-datastore-back', 'start-control-plane-back'];
 const STANDING_PAUSE = 'true';
 
 let restore: PaperRestore;
@@ -55,7 +56,7 @@ afterEach(async () => {
 
 describe('what a restore that is taken back has put aside', () => {
   it('stays while the old data were not put back, abandoned or not', async () => {
-    await killedAfter(SWAPPED);
+    await killedAfter([...SWAPPED, ...STARTED_AGAIN]);
     expect(await whyKept(OPERATION, 'back', restore.ports)).toBe('the data of before were not put back');
     expect(await clearedAs()).toBeUndefined();
   });
@@ -66,7 +67,7 @@ describe('what a restore that is taken back has put aside', () => {
   });
 
   it('is cleared after it was put back, and never by a pod that may remove an only copy', async () => {
-    await killedAfter([...SWAPPED, 'swap-data-back']);
+    await killedAfter([...SWAPPED, 'swap-data-back', ...STARTED_AGAIN]);
     expect(await clearedAs()).toBe('only-copy');
   });
 });
@@ -133,6 +134,40 @@ describe('a step that is delivered late', () => {
   });
 });
 
+describe('a restore that is fenced', () => {
+  it('is not finished before it was started again: it would be left stopped, without its pause', async () => {
+    await killedAfter(SWAPPED);
+    await expect(finishRestoreStep.run(await restore.item('back'), restore.ports)).rejects.toThrow(
+      /is fenced by restore \S+ and was not started again/,
+    );
+    expect(restore.cluster.changes).toEqual([]);
+  });
+
+  it.each([
+    ['ends no API server', fenceControlPlaneStep, 'get Deployment kube-apiserver', ['fence-control-plane-waiting']],
+    [
+      'ends no datastore',
+      stopDatastoreStep,
+      'get StatefulSet etcd',
+      ['fence-control-plane-waiting', 'fence-control-plane'],
+    ],
+  ])('%s for a delivery that hung until the restored control plane served', async (_, step, hangsAt, steps) => {
+    await killedAfter([...PREPARED, ...steps]);
+    runs({ 'kube-apiserver': 1, etcd: 1 });
+    let hung = false;
+    restore.cluster.before = async (read) => {
+      if (read !== hangsAt || hung) return;
+      hung = true;
+      // Another delivery does the work meanwhile, and all that follows.
+      const next = step === fenceControlPlaneStep ? 'stop-datastore-waiting' : 'swap-data-waiting';
+      await restore.after([next]);
+    };
+    await expect(step.run(await restore.item('forward'), restore.ports)).rejects.toThrow(/comes too late/);
+    expect(hung).toBe(true);
+    expect(restore.cluster.replicas).toEqual({ 'kube-apiserver': 1, etcd: 1 });
+  });
+});
+
 describe('the pause of a control plane', () => {
   it('that somebody else has set stays when the restore ends', async () => {
     await killedAfter(PREPARED);
@@ -141,7 +176,7 @@ describe('the pause of a control plane', () => {
   });
 
   it('goes back to what was found right before the restore set its own', async () => {
-    await killedAfter(FENCED);
+    await killedAfter([...FENCED, ...STARTED_AGAIN]);
     const ours = '2026-01-02T03:34:05Z';
     await recordPauseBefore(OPERATION, '2026-01-02T03:10:00Z', restore.ports);
     await recordPauseSet(OPERATION, ours, restore.ports);
@@ -159,7 +194,7 @@ describe('the safety recovery point of an earlier delivery', () => {
   async function takenWith(manifest: object, noted: readonly string[]): Promise<unknown> {
     await killedAfter(FENCED);
     for (const id of noted) await recordSafetyId(OPERATION, id, restore.ports);
-    const datastores = [{ name: 'main', revision: 900 }];
+    const datastores = [{ name: 'main', revision: 900, warnings: [] }];
     const point = {
       address: { id: ID },
       manifest: { ...OF_THIS_RESTORE, datastores, ...manifest },
@@ -193,6 +228,6 @@ describe('the safety recovery point of an earlier delivery', () => {
   });
 
   it('is compared with the fence again', async () => {
-    await expect(takenWith({ datastores: [{ name: 'main', revision: 5000 }] }, [ID])).rejects.toThrow();
+    await expect(takenWith({ datastores: [{ name: 'main', revision: 5000, warnings: [] }] }, [ID])).rejects.toThrow();
   });
 });
