@@ -60,7 +60,7 @@ async function run(
     PlanRestore: () => ({ ...INPUT, point: POINT, platform: 'hypershift', planSha256: PLAN_SHA256, way, stage }),
     LockControlPlane: () => ({ token: 1 }),
     MarkControlPlane: () => null,
-    TakeSafetyPoint: () => ({ id: POINT, reason: null, verdict: 'verified', ...TIMES }),
+    TakeSafetyPoint: () => ({ id: POINT, reason: null, verdict: 'verified', isComplete: true, ...TIMES }),
     ReleaseControlPlane: () => null,
     ReportRestore: (end: RestoreEnd) => {
       result = restoreResultSchema.parse({
