@@ -108,6 +108,13 @@ const identityEntrySchema = z.strictObject({
   readBack: z.literal(true).optional(),
 });
 
+/** Of every kind of datastore what its driver recorded. */
+const datastoreEntrySchema = z.discriminatedUnion('kind', [etcdEntrySchema]);
+export type ManifestDatastore = z.infer<typeof datastoreEntrySchema>;
+
+/** What the entry of every kind says of the object in the store. */
+export type StoredSnapshot = Pick<ManifestDatastore, 'name' | 'file' | 'sizeBytes' | 'storedBytes' | 'sha256'>;
+
 /** `manifest.json`: written last, never rewritten; its presence makes the recovery point exist. */
 export const manifestSchema = z.strictObject({
   manifestVersion: z.literal(MANIFEST_VERSION),
@@ -125,13 +132,12 @@ export const manifestSchema = z.strictObject({
   managementKubernetesVersion: z.string(),
   /** Version of the hosted control plane as its platform reports it; null while it reports none. */
   controlPlaneVersion: z.string().nullable(),
-  datastores: z.array(etcdEntrySchema).min(1),
+  datastores: z.array(datastoreEntrySchema).min(1),
   identity: identityEntrySchema,
   proofs: z.array(proofSchema).min(1),
   phases: z.array(z.strictObject({ name: z.string(), milliseconds: z.int().nonnegative() })),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
-export type ManifestDatastore = Manifest['datastores'][number];
 export type RecoveryPointReason = Manifest['reason'];
 
 /** What needs a `structure` proof before the recovery point counts as verified: its datastores, and its identity. */

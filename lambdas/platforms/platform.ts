@@ -1,6 +1,7 @@
 import type { ControlPlaneName, PlatformName } from '../domain/control-plane.ts';
 import type { RestoreTarget } from '../domain/restore-target.ts';
-import type { EtcdClientTls, EtcdWorkload } from '../domain/etcd-workload.ts';
+import type { Datastore } from '../domain/datastore.ts';
+import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { PolicyRule } from '../kube/enrolment-objects.ts';
@@ -21,7 +22,7 @@ export interface DiscoveredControlPlane {
 export interface DescribedControlPlane {
   readonly uid: string;
   readonly version: string | null;
-  readonly datastores: readonly EtcdWorkload[];
+  readonly datastores: readonly Datastore[];
   /** What a person should know although the recovery point is complete, e.g. a datastore that is left out on purpose. */
   readonly warnings: readonly string[];
 }

@@ -1,33 +1,34 @@
-import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
-import type { MemberHash } from '../datastores/etcd/hash-members.ts';
+import type { Access, DatastoreDriver } from '../datastores/driver.ts';
+import type { Datastore } from '../domain/datastore.ts';
 import { CorruptSnapshotError } from '../domain/errors.ts';
 import { formatBytes } from '../domain/format-bytes.ts';
 import type { PhaseTimer } from '../domain/progress.ts';
-import type { EtcdEntry, Proof } from '../domain/recovery-point.ts';
-import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
-import { liveProof } from './live-proof.ts';
+import type { ManifestDatastore, Proof, StoredSnapshot } from '../domain/recovery-point.ts';
 import type { RecoveryPointPorts } from './ports.ts';
 import { unpack, withSpoolFile, type PackedObject } from './unpack.ts';
 
 export interface InspectRequest {
-  readonly datastore: string;
+  readonly driver: DatastoreDriver;
   readonly object: PackedObject;
+  /** What its stream has told. */
+  readonly snapshot: StoredSnapshot;
   /** What the manifest says, where there is one already. */
-  readonly recorded?: EtcdEntry;
-  /** Asks the live members for their hash at a revision; left out where only the bytes are to be checked. */
-  readonly askMembers?: (revision: number) => Promise<readonly MemberHash[]>;
+  readonly recorded?: ManifestDatastore;
+  /** The datastore itself; left out where only the bytes are to be checked. */
+  readonly live?: { readonly datastore: Datastore; readonly access: Access };
 }
 
 /**
- * Reads a stored snapshot back and takes the proofs that its bytes allow: `structure`, and `live` when the members can be
+ * Reads a stored snapshot back and takes the proofs that its bytes allow: `structure`, and `live` when the datastore can be
  * asked. CorruptSnapshotError when the bytes are not what they must be, or not what the manifest says.
  */
 export async function inspectSnapshot(
-  { datastore, object, recorded, askMembers }: InspectRequest,
+  { driver, object, snapshot, recorded, live }: InspectRequest,
   timer: PhaseTimer,
   ports: RecoveryPointPorts,
-): Promise<{ facts: SnapshotFacts; proofs: Proof[] }> {
+): Promise<{ entry: ManifestDatastore; proofs: Proof[] }> {
   const { signal, report, store, clock } = ports;
+  const { name: datastore } = snapshot;
   const onProgress = (phase: string) => (doneBytes: number, totalBytes: number) => {
     report({ kind: 'bytes', phase, doneBytes, totalBytes });
   };
@@ -38,14 +39,13 @@ export async function inspectSnapshot(
       () => unpack(store, object, spool.writer(), { signal, onProgress: onProgress('read back') }),
       () => `${formatBytes(object.sizeBytes)}, SHA-256 as taken`,
     );
-    const facts = await timer.run(
+    const { entry, detail } = await timer.run(
       'structure',
       `datastore ${datastore}`,
-      // Unpacking has compared every byte with what the member's trailer vouched for.
-      () => readSnapshotFile(spool, { signal, onProgress: onProgress('structure'), trailerVerified: true }),
-      ({ keys, revision }) => `every page walked: ${keys} keys at revision ${revision}`,
+      () => driver.inspect(spool, snapshot, { signal, onProgress: onProgress('structure') }),
+      (inspected) => inspected.detail,
     );
-    const differences = recorded === undefined ? [] : differencesFrom(recorded, facts);
+    const differences = recorded === undefined ? [] : driver.differences(recorded, entry);
     if (differences.length > 0) {
       throw new CorruptSnapshotError(`${object.key} is not what its manifest says: ${differences.join('; ')}`);
     }
@@ -54,28 +54,18 @@ export async function inspectSnapshot(
       result: 'passed',
       takenAt: clock().toISOString(),
       datastore,
-      detail: `every page walked: ${facts.keys} keys at revision ${facts.revision}`,
+      detail,
     };
-    if (askMembers === undefined) return { facts, proofs: [structure] };
-    const live = await timer.run(
+    if (live === undefined) return { entry, proofs: [structure] };
+    const compared = await timer.run(
       'live',
       `datastore ${datastore}`,
-      async () => liveProof(datastore, spool, facts, await askMembers(facts.revision), clock()),
-      ({ result, detail }) => `${result}: ${detail}`,
+      async () => {
+        const found = await driver.compare(spool, entry, live.datastore, live.access);
+        return { kind: 'live', takenAt: clock().toISOString(), datastore, ...found } as const;
+      },
+      (proof) => `${proof.result}: ${proof.detail}`,
     );
-    return { facts, proofs: [structure, live] };
+    return { entry, proofs: [structure, compared] };
   });
-}
-
-function differencesFrom(recorded: EtcdEntry, facts: SnapshotFacts): string[] {
-  const compared = {
-    revision: [facts.revision, recorded.revision],
-    'compact revision': [facts.compactRevision, recorded.compactRevision],
-    keys: [facts.keys, recorded.keys],
-    'status hash': [facts.statusHash, recorded.statusHash],
-    'keyspace hash': [facts.keyspaceHash.hash, recorded.keyspaceHash.hash],
-  } as const;
-  return Object.entries(compared)
-    .filter(([, [found, expected]]) => found !== expected)
-    .map(([what, [found, expected]]) => `${what} is ${found} instead of ${expected}`);
 }

@@ -1,30 +1,30 @@
 import { createHash } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { takeSnapshot, type TakenSnapshot } from '../datastores/etcd/take-snapshot.ts';
+import type { Access, DatedEntry } from '../datastores/driver.ts';
+import { drivers } from '../datastores/registry.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import { datastoreFile, type Datastore } from '../domain/datastore.ts';
 import { ConflictError } from '../domain/errors.ts';
 import { formatBytes } from '../domain/format-bytes.ts';
-import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { LockMode } from '../domain/policy.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import {
   recoveryPointId,
   recoveryPointPrefix,
-  type EtcdEntry,
   type Manifest,
+  type ManifestDatastore,
   type Proof,
   type RecoveryPointAddress,
   type RecoveryPointReason,
 } from '../domain/recovery-point.ts';
-import type { SnapshotFacts } from '../domain/snapshot-facts.ts';
-import { writeRate, type RecordedRevision } from '../domain/write-rate.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { inspectIdentity } from './identity.ts';
 import { inspectSnapshot } from './inspect.ts';
 import type { PutOptions } from '../store/object-store.ts';
+import { snapshotObject } from './layout.ts';
 import type { TakePorts } from './ports.ts';
+import { reachControlPlane } from './reach.ts';
 
 export interface TakeRequest {
   readonly controlPlane: ControlPlaneName;
@@ -43,7 +43,7 @@ export interface TakeRequest {
 
 /**
  * Takes a recovery point: identity, read back from the store, then a snapshot of every datastore, each read back, walked and
- * compared with the live members, then the manifest. On any failure what was written is removed again as far as our permissions
+ * compared with the live datastore, then the manifest. On any failure what was written is removed again as far as our permissions
  * allow; without a manifest it was never a recovery point.
  *
  * A `live` proof that is refused does not fail the call: the bytes are what the member served, and the manifest says so.
@@ -64,12 +64,12 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       formatControlPlaneName(controlPlane),
       () =>
         Promise.all([
-          platform.describe(ports.cluster.api, controlPlane),
+          reachControlPlane(controlPlane, platform, ports.cluster, ports.signal),
           ports.cluster.api.version(),
           ports.catalogue.newest(controlPlane),
         ]),
       ([{ version, datastores }]) =>
-        `${platform.name} ${version ?? ''} with ${datastores.map((etcd) => (etcd.members.length === 1 ? '1 etcd member' : `${etcd.members.length} etcd members`)).join(', ')}`,
+        `${platform.name} ${version ?? ''} with ${datastores.map((datastore) => drivers[datastore.kind].describe(datastore)).join(', ')}`,
     );
     const { identity, proof: identityProof } = await timer.run(
       'identity',
@@ -81,14 +81,13 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       },
       ({ proof }) => proof.detail,
     );
-    const datastores: EtcdEntry[] = [];
+    const datastores: ManifestDatastore[] = [];
     const proofs: Proof[] = [];
-    for (const workload of described.datastores) {
-      const taken = await takeDatastore(workload, address, written, once, timer, ports);
-      const before = previous && recordedRevision(previous.manifest, workload.datastore);
-      const { clusterId } = taken.snapshot;
-      const observed = { controlPlaneUid: described.uid, clusterId, revision: taken.facts.revision, takenAt };
-      datastores.push(describeDatastore(workload, taken, writeRate(observed, before)));
+    for (const datastore of described.datastores) {
+      const taken = await takeDatastore(datastore, described.access, address, written, once, timer, ports);
+      const now = { entry: taken.entry, controlPlaneUid: described.uid, takenAt };
+      const before = previous && datedEntry(previous.manifest, datastore);
+      datastores.push({ ...taken.entry, writesPerSecond: drivers[datastore.kind].writeRate(now, before) });
       proofs.push(...taken.proofs);
     }
     const manifest: Manifest = {
@@ -163,32 +162,24 @@ async function storeIdentity(
   };
 }
 
-interface TakenDatastore {
-  readonly file: string;
-  readonly snapshot: TakenSnapshot;
-  readonly facts: SnapshotFacts;
-  readonly proofs: readonly Proof[];
-}
-
 async function takeDatastore(
-  workload: EtcdWorkload,
+  datastore: Datastore,
+  access: Access,
   address: RecoveryPointAddress,
   written: WrittenKeys,
   once: PutOptions,
   timer: PhaseTimer,
   ports: TakePorts,
-): Promise<TakenDatastore> {
-  const { datastore } = workload;
-  const file = `etcd-${datastore}.db.zst`;
-  const key = `${recoveryPointPrefix(address)}${file}`;
-  const reach = { cluster: ports.cluster, signal: ports.signal };
-  const snapshot = await timer.run(
+): Promise<{ entry: ManifestDatastore; proofs: readonly Proof[] }> {
+  const driver = drivers[datastore.kind];
+  const { name } = datastore;
+  const key = `${recoveryPointPrefix(address)}${datastoreFile(datastore)}`;
+  const { snapshot, detail } = await timer.run(
     'snapshot',
-    `datastore ${datastore}`,
+    `datastore ${name}`,
     () =>
       written.during(key, () =>
-        takeSnapshot(workload, {
-          ...reach,
+        driver.take(datastore, access, {
           ...(ports.watchdogMilliseconds === undefined ? {} : { watchdogMilliseconds: ports.watchdogMilliseconds }),
           beginUpload: (expectedSizeBytes) => ports.store.beginUpload(key, { ...once, expectedSizeBytes }),
           onProgress: (doneBytes, totalBytes) => {
@@ -196,42 +187,19 @@ async function takeDatastore(
           },
         }),
       ),
-    ({ sizeBytes, storedBytes, memberPod }) =>
-      `${formatBytes(sizeBytes)} from ${memberPod}, stored ${formatBytes(storedBytes)}`,
+    ({ snapshot: { sizeBytes, storedBytes }, source }) =>
+      `${formatBytes(sizeBytes)} from ${source}, stored ${formatBytes(storedBytes)}`,
   );
-  const streamProof: Proof = {
-    kind: 'stream',
-    result: 'passed',
-    takenAt: ports.clock().toISOString(),
-    datastore,
-    detail: `SHA-256 over ${snapshot.sizeBytes} bytes equals etcd's trailer`,
-  };
-  const { facts, proofs } = await inspectSnapshot(
-    { datastore, object: { key, ...snapshot }, askMembers: (revision) => hashMembers(workload, revision, reach) },
-    timer,
-    ports,
-  );
-  return { file, snapshot, facts, proofs: [streamProof, ...proofs] };
+  const takenAt = ports.clock().toISOString();
+  const streamProof: Proof = { kind: 'stream', result: 'passed', takenAt, datastore: name, detail };
+  const object = snapshotObject(address, snapshot);
+  const live = { datastore, access };
+  const { entry, proofs } = await inspectSnapshot({ driver, object, snapshot, live }, timer, ports);
+  return { entry, proofs: [streamProof, ...proofs] };
 }
 
-function describeDatastore(
-  { datastore }: EtcdWorkload,
-  { file, snapshot, facts }: TakenDatastore,
-  writesPerSecond: number | null,
-): EtcdEntry {
-  return {
-    name: datastore,
-    kind: 'etcd',
-    file,
-    ...facts,
-    ...snapshot,
-    clusterVersion: facts.clusterVersion ?? null,
-    prefix: facts.prefix ?? null,
-    writesPerSecond,
-  };
-}
-
-function recordedRevision(manifest: Manifest, datastore: string): RecordedRevision | undefined {
-  const entry = manifest.datastores.find(({ name }) => name === datastore);
-  return entry && { ...entry, controlPlaneUid: manifest.controlPlaneUid, takenAt: new Date(manifest.takenAt) };
+/** The entry of a datastore in a manifest, with what a rate of writes is measured by. */
+function datedEntry(manifest: Manifest, datastore: Datastore): DatedEntry<ManifestDatastore> | undefined {
+  const entry = manifest.datastores.find(({ name }) => name === datastore.name);
+  return entry && { entry, controlPlaneUid: manifest.controlPlaneUid, takenAt: new Date(manifest.takenAt) };
 }

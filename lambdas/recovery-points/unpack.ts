@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Transform, Writable, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
-import type { OpenFile } from '../datastores/etcd/file/open-snapshot.ts';
+import type { OpenFile } from '../datastores/driver.ts';
 import { ConfigurationError, CorruptSnapshotError, LifeboatError, NotFoundError } from '../domain/errors.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 

@@ -8,6 +8,7 @@ import { platforms } from '../platforms/registry.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
 import { announceVerdict } from './announce.ts';
 import type { RecoveryPointPorts } from './ports.ts';
+import { reachControlPlane } from './reach.ts';
 import { verifyRecoveryPoint } from './verify.ts';
 
 export interface ArrivalPorts extends RecoveryPointPorts {
@@ -54,11 +55,11 @@ async function find(
 /** The management cluster, when it answers and still has the control plane; the bytes can be verified without it. */
 async function clusterThatAnswers(
   { address, manifest }: CataloguedPoint,
-  { connect, report }: ArrivalPorts,
+  { connect, report, signal }: ArrivalPorts,
 ): Promise<Cluster | undefined> {
   try {
     const cluster = await connect(address.controlPlane.managementCluster);
-    await platforms[manifest.platform].describe(cluster.api, address.controlPlane);
+    await reachControlPlane(address.controlPlane, platforms[manifest.platform], cluster, signal);
     return cluster;
   } catch (error) {
     if (!(error instanceof LifeboatError)) throw error;

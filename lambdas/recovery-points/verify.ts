@@ -1,4 +1,4 @@
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { drivers } from '../datastores/registry.ts';
 import { CorruptSnapshotError, NotFoundError } from '../domain/errors.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import { IDENTITY, manifestKey, type Proof } from '../domain/recovery-point.ts';
@@ -9,6 +9,7 @@ import { inspectSnapshot } from './inspect.ts';
 import { inspectIdentity } from './identity.ts';
 import { snapshotObject } from './layout.ts';
 import type { RecoveryPointPorts } from './ports.ts';
+import { reachControlPlane } from './reach.ts';
 
 /**
  * Reads a recovery point back from the store, walks every page, compares it with its manifest, asks the live members when
@@ -59,13 +60,14 @@ async function verifyDatastore(
   const recorded = manifest.datastores.find(({ name }) => name === datastore);
   if (recorded === undefined) throw new NotFoundError(`${manifest.id} has no datastore ${datastore}`);
   const object = snapshotObject(address, recorded);
-  if (cluster === undefined) return (await inspectSnapshot({ datastore, object, recorded }, timer, ports)).proofs;
-  const described = await platforms[manifest.platform].describe(cluster.api, address.controlPlane);
-  const workload = described.datastores.find((described) => described.datastore === datastore);
-  if (workload === undefined)
+  const request = { driver: drivers[recorded.kind], object, snapshot: recorded, recorded };
+  if (cluster === undefined) return (await inspectSnapshot(request, timer, ports)).proofs;
+  const platform = platforms[manifest.platform];
+  const { datastores, access } = await reachControlPlane(address.controlPlane, platform, cluster, ports.signal);
+  const described = datastores.find(({ name }) => name === datastore);
+  if (described === undefined)
     throw new NotFoundError(`${manifest.controlPlane} has no datastore ${datastore} any more`);
-  const askMembers = (revision: number) => hashMembers(workload, revision, { cluster, signal: ports.signal });
-  return (await inspectSnapshot({ datastore, object, recorded, askMembers }, timer, ports)).proofs;
+  return (await inspectSnapshot({ ...request, live: { datastore: described, access } }, timer, ports)).proofs;
 }
 
 async function verifyIdentity(

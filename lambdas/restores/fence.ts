@@ -62,7 +62,7 @@ export async function fenceControlPlane(
     const datastores = await Promise.all(
       workloads.map(async (workload, index) => {
         const revision = revisions[index] ?? 0;
-        return [workload.datastore, { revision, ...(await commonHash(workload, revision, restore, ports)) }] as const;
+        return [workload.name, { revision, ...(await commonHash(workload, revision, restore, ports)) }] as const;
       }),
     );
     await recordFenced(item.operation, { at, datastores: Object.fromEntries(datastores) }, ports);
@@ -140,6 +140,6 @@ async function commonHash(
       });
     }
   }
-  if (first === undefined || !('hash' in first)) throw new DatastoreError(`${workload.datastore} has no member`);
+  if (first === undefined || !('hash' in first)) throw new DatastoreError(`${workload.name} has no member`);
   return { hash: first.hash, compactRevision: first.compactRevision };
 }

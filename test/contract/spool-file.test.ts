@@ -14,6 +14,7 @@ const VERIFY = `
   import { randomBytes } from 'node:crypto';
   import { Readable } from 'node:stream';
   import { zstdCompressSync } from 'node:zlib';
+  import { drivers } from '${import.meta.resolve('../../lambdas/datastores/registry.ts')}';
   import { PhaseTimer } from '${import.meta.resolve('../../lambdas/domain/progress.ts')}';
   import { inspectSnapshot } from '${import.meta.resolve('../../lambdas/recovery-points/inspect.ts')}';
   const packed = zstdCompressSync(randomBytes(${BYTES}));
@@ -28,7 +29,8 @@ const VERIFY = `
   };
   const now = () => performance.now();
   const ports = { store, report, now, signal: new AbortController().signal, clock: () => new Date() };
-  await inspectSnapshot({ datastore: 'main', object }, new PhaseTimer(report, now), ports);
+  const snapshot = { name: 'main', file: object.key, sizeBytes: ${BYTES}, storedBytes: packed.length, sha256: object.sha256 };
+  await inspectSnapshot({ driver: drivers.etcd, object, snapshot }, new PhaseTimer(report, now), ports);
 `;
 
 let directory: string;

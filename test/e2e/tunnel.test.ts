@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectMember } from '../../lambdas/datastores/etcd/reach-member.ts';
+import type { Datastore } from '../../lambdas/domain/datastore.ts';
 import { PermissionError, TunnelError, type LifeboatError } from '../../lambdas/domain/errors.ts';
 import type { EtcdWorkload } from '../../lambdas/domain/etcd-workload.ts';
 import { KubeApi } from '../../lambdas/kube/kube-api.ts';
@@ -25,8 +26,8 @@ beforeAll(async () => {
   const api = new KubeApi(parseKubeconfig(cluster.kubeconfig, cluster.name));
   try {
     const name = { managementCluster: cluster.name, namespace: hosted.namespace, name: hosted.name };
-    const { datastores } = await hypershift.describe(api, name);
-    [workload] = datastores as [EtcdWorkload];
+    const [etcd] = (await hypershift.describe(api, name)).datastores as [Datastore];
+    workload = { ...etcd, tls: await hypershift.etcdTls(api, name) };
   } finally {
     api.close();
   }

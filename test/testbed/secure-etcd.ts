@@ -44,7 +44,8 @@ export class SecureEtcd {
     this.#members = members;
     this.authority = authority;
     this.workload = {
-      datastore: 'main',
+      kind: 'etcd',
+      name: 'main',
       namespace: 'clusters-test',
       members: members.map(({ pod }) => ({ pod, ready: true })),
       clientPort: 2379,

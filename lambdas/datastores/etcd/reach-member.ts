@@ -1,13 +1,10 @@
 import { LifeboatError } from '../../domain/errors.ts';
 import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
-import type { Cluster } from '../../kube/cluster.ts';
+import type { Access } from '../driver.ts';
 import { EtcdClient } from './wire/etcd-client.ts';
 
 /** How members are reached: tunnels through their management cluster, until the signal ends it. */
-export interface Reach {
-  readonly cluster: Pick<Cluster, 'openTunnel'>;
-  readonly signal: AbortSignal;
-}
+export type Reach = Pick<Access, 'cluster' | 'signal'>;
 
 /** A client to one member, through a tunnel of its own. The caller closes it. */
 export async function connectMember(

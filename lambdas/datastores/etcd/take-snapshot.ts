@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { EtcdMemberPod } from '../../domain/datastore.ts';
 import {
   CorruptSnapshotError,
   DatastoreError,
@@ -6,21 +7,16 @@ import {
   NoUsableMemberError,
   PermissionError,
 } from '../../domain/errors.ts';
-import type { EtcdMemberPod, EtcdWorkload } from '../../domain/etcd-workload.ts';
-import type { Upload } from '../../store/object-store.ts';
+import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
+import type { Sink } from '../driver.ts';
 import { chooseMembers, type AskedMember } from './choose-member.ts';
 import { connectMember, type Reach } from './reach-member.ts';
 import { streamSnapshot, type StreamedSnapshot } from './stream-snapshot.ts';
 import type { EtcdClient } from './wire/etcd-client.ts';
 import type { EtcdMember } from './wire/messages.ts';
 
-/** Where the snapshot goes and who is told. */
-export interface SnapshotPorts extends Reach {
-  /** Called once for each attempt: a failed one leaves nothing behind. */
-  readonly beginUpload: (expectedSizeBytes: number) => Promise<Upload>;
-  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
-  readonly watchdogMilliseconds?: number;
-}
+/** How the members are reached, and where the snapshot goes. */
+export interface SnapshotPorts extends Reach, Sink {}
 
 /** A snapshot that is in the store, complete and with the hash that its member announced. */
 export interface TakenSnapshot extends StreamedSnapshot {
@@ -164,9 +160,9 @@ function missingMembers(memberList: readonly EtcdMember[], candidates: readonly 
     .map(({ id, name }) => `member ${name === '' ? id : name} is in etcd's member list but did not answer`);
 }
 
-function everyMemberFailed({ datastore, namespace }: EtcdWorkload, failures: readonly Failure[]): LifeboatError {
+function everyMemberFailed({ name, namespace }: EtcdWorkload, failures: readonly Failure[]): LifeboatError {
   const reasons = new Set(failures.map(({ pod, error }) => `${pod}: ${error.message}`));
-  const message = `no snapshot of datastore ${datastore} in namespace "${namespace}": ${[...reasons].join('; ')}`;
+  const message = `no snapshot of datastore ${name} in namespace "${namespace}": ${[...reasons].join('; ')}`;
   const errors = failures.map(({ error }) => error);
   const remedy = errors.find((error) => error.remedy !== undefined)?.remedy;
   const options = { cause: errors[0], ...(remedy === undefined ? {} : { remedy }) };

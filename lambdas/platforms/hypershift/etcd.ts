@@ -1,5 +1,6 @@
 import { NoUsableMemberError, IdentityIncompleteError } from '../../domain/errors.ts';
-import type { EtcdClientTls, EtcdWorkload } from '../../domain/etcd-workload.ts';
+import type { Datastore } from '../../domain/datastore.ts';
+import type { EtcdClientTls } from '../../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
@@ -44,9 +45,9 @@ export async function describeEtcds(
   api: KubeApi,
   namespace: string,
   hostedCluster: HostedCluster,
-): Promise<EtcdWorkload[]> {
+): Promise<Datastore[]> {
   const declared = declaredEtcds(hostedCluster);
-  const [tls, pods] = await Promise.all([readClientTls(api, namespace), api.list('v1', 'Pod', { namespace })]);
+  const pods = await api.list('v1', 'Pod', { namespace });
   return declared.map(({ datastore, statefulSet }) => {
     const members = pods
       .filter((pod) => isMemberOf(pod, statefulSet))
@@ -56,7 +57,7 @@ export async function describeEtcds(
         remedy: 'Check its replicas and events; a backup needs one running etcd member.',
       });
     }
-    return { datastore, namespace, members, clientPort: CLIENT_PORT, tls };
+    return { kind: 'etcd', name: datastore, namespace, members, clientPort: CLIENT_PORT };
   });
 }
 

@@ -136,6 +136,23 @@ describe('a recovery point that lacks what its manifest promises', () => {
   });
 });
 
+describe('a recovery point whose file is sound but not the one of its manifest', () => {
+  it.each(['revision', 'compactRevision', 'keys', 'statusHash'] as const)('is refused by its %s', async (figure) => {
+    const point = await stored({ proofs: PROVEN });
+    const [etcd] = point.manifest.datastores;
+    if (etcd === undefined) throw new Error('the stored point has no datastore');
+    const datastores = [{ ...etcd, [figure]: etcd[figure] + 1 }];
+    const proofs = await verifyRecoveryPoint(
+      { ...point, manifest: { ...point.manifest, datastores } },
+      undefined,
+      ports,
+    );
+    expect(refusedParts(proofs)).toEqual(['structure main']);
+    const [refused] = proofs;
+    expect(refused?.detail).toMatch(new RegExp(`is ${etcd[figure]} instead of ${etcd[figure] + 1}$`));
+  });
+});
+
 describe('a recovery point of which a proof is refused', () => {
   const refusals = [
     ['live', proofOf('live', 'refused')],

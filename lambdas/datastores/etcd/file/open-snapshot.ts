@@ -1,16 +1,10 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { NotFoundError } from '../../../domain/errors.ts';
+import type { OpenFile } from '../../driver.ts';
 import { BoltFile } from './bolt-file.ts';
 import { corruptFile } from './corrupt-file.ts';
 import { FilePageSource } from './page-source.ts';
 import { TRAILER_BYTES } from './trailer.ts';
-
-/** A file that its owner has opened and will close, which need not have a name in any directory any more. */
-export interface OpenFile {
-  /** Names it in errors. */
-  readonly path: string;
-  readonly descriptor: number;
-}
 
 /** A snapshot file by its path, or one that is open. */
 export type SnapshotFile = string | OpenFile;

@@ -4,5 +4,6 @@ import type { EtcdClientTls, EtcdWorkload } from '../../../domain/etcd-workload.
 /** An installed etcd as clients reach it. */
 export function workloadOf(installation: EtcdInstallation, tls: EtcdClientTls): EtcdWorkload {
   const { datastore, namespace, clientPort, members } = installation;
-  return { datastore, namespace, clientPort, tls, members: members.map(({ pod }) => ({ pod, ready: true })) };
+  const asked = members.map(({ pod }) => ({ pod, ready: true }));
+  return { kind: 'etcd', name: datastore, namespace, clientPort, tls, members: asked };
 }

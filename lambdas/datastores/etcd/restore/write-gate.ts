@@ -91,7 +91,7 @@ async function withEveryMember<T>(
   try {
     for (const answer of asked) if (answer.status === 'rejected') throw answer.reason;
     const [first, ...others] = members;
-    if (first === undefined) throw new DatastoreError(`datastore ${workload.datastore} has no members`);
+    if (first === undefined) throw new DatastoreError(`datastore ${workload.name} has no members`);
     return await work([first, ...others]);
   } finally {
     await Promise.all(members.map(({ client }) => client.close()));

@@ -1,0 +1,21 @@
+import type { Access } from '../datastores/driver.ts';
+import type { ControlPlaneName } from '../domain/control-plane.ts';
+import type { Cluster } from '../kube/cluster.ts';
+import type { DescribedControlPlane, Platform } from '../platforms/platform.ts';
+
+/** A control plane as it runs, and how its datastores are got at. */
+export interface ReachedControlPlane extends DescribedControlPlane {
+  readonly access: Access;
+}
+
+/** Errors of the platform's `describe` and `etcdTls`. */
+export async function reachControlPlane(
+  name: ControlPlaneName,
+  platform: Platform,
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<ReachedControlPlane> {
+  // One that is gone is told as such, and not by its Secrets that are gone as well.
+  const described = await platform.describe(cluster.api, name);
+  return { ...described, access: { cluster, signal, tls: await platform.etcdTls(cluster.api, name) } };
+}
