@@ -15,7 +15,7 @@ const MANIFEST_VERSION = 1;
 const RECOVERY_POINT_REASONS = ['scheduled', 'on-demand', 'safety', 'final', 'imported'] as const;
 
 /** What is known about a recovery point, weakest first. */
-const PROOF_KINDS = ['stream', 'structure', 'live', 'rehearsal'] as const;
+export const PROOF_KINDS = ['stream', 'structure', 'live', 'rehearsal'] as const;
 
 /** What the identity's proof says where those of a datastore have its name. */
 export const IDENTITY = 'identity';

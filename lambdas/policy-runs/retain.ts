@@ -19,7 +19,8 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { keepLock } from '../operations/lock.ts';
 import type { RunPorts } from '../operations/ports.ts';
 import { findRecordedRestore } from '../operations/recorded-restores.ts';
-import { isOwnFile, sweepLeftovers, type Leftover } from './sweep.ts';
+import { isOwnFile } from '../recovery-points/own-files.ts';
+import { sweepLeftovers, type Leftover } from './sweep.ts';
 
 /** A mistaken rule must not empty a store in one night. */
 const DELETION_CAP = 50;

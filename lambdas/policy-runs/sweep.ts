@@ -2,14 +2,11 @@ import { formatControlPlaneName, PLATFORMS, type ControlPlaneName } from '../dom
 import { RetentionLockedError } from '../domain/errors.ts';
 import { isRecoveryPointId, recoveryPointsRoot, timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import { describeLock } from '../domain/retention.ts';
+import { isOwnFile } from '../recovery-points/own-files.ts';
 import type { ObjectStore, UnfinishedUpload } from '../store/object-store.ts';
 
 /** A take that may still be under way has written something since. */
 const ABANDONED_MILLISECONDS = 24 * 3600 * 1000;
-
-/** What Lifeboat itself writes below a recovery point's prefix; a folder with anything else in it is nobody's to sweep. */
-const OWN_FILE =
-  /^(?:manifest\.json|pin\.json|identity\.json\.zst|etcd-[^/]+\.db\.zst|proofs\/(?:stream|structure|live|rehearsal)-[^/]+\.json)$/;
 
 /** What a failed take has left behind, and what becomes of it. `later`: it may go, but this run has swept enough. */
 export interface Leftover {
@@ -37,12 +34,7 @@ export interface SweepRequest {
   readonly keepLock?: (() => Promise<void>) | undefined;
 }
 
-/** Whether Lifeboat itself gave the file this name; `name` is relative to a recovery point's prefix. */
-export function isOwnFile(name: string): boolean {
-  return OWN_FILE.test(name);
-}
-
-/** Why a folder without a manifest is not swept; undefined when it may go. */
+/** Why a folder without a manifest is not swept; undefined when it may go. With anything in it that is not ours it is nobody's to sweep. */
 export function reasonToKeep({ id, files }: PointFolder, now: Date): string | undefined {
   const foreign = files.find(({ name }) => !isOwnFile(name));
   if (foreign !== undefined) return `it holds ${foreign.name}, which is not Lifeboat's`;

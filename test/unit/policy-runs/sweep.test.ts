@@ -9,7 +9,8 @@ import {
   type Proof,
   type RecoveryPointAddress,
 } from '../../../lambdas/domain/recovery-point.ts';
-import { isOwnFile, reasonToKeep, type PointFolder } from '../../../lambdas/policy-runs/sweep.ts';
+import { reasonToKeep, type PointFolder } from '../../../lambdas/policy-runs/sweep.ts';
+import { isOwnFile } from '../../../lambdas/recovery-points/own-files.ts';
 import { seed } from '../../suite/seed.ts';
 
 const HOUR = 3_600_000;
