@@ -8,9 +8,6 @@ import {
   type PlatformName,
 } from './control-plane.ts';
 
-/** Raised with every change of the manifest that an older reader would misread; old versions stay readable. */
-const MANIFEST_VERSION = 1;
-
 /** Why a recovery point was taken. */
 const RECOVERY_POINT_REASONS = ['scheduled', 'on-demand', 'safety', 'final', 'imported'] as const;
 
@@ -117,7 +114,11 @@ export type StoredSnapshot = Pick<ManifestDatastore, 'name' | 'file' | 'sizeByte
 
 /** `manifest.json`: written last, never rewritten; its presence makes the recovery point exist. */
 export const manifestSchema = z.strictObject({
-  manifestVersion: z.literal(MANIFEST_VERSION),
+  /**
+   * Raised with every change that an older reader would misread; old versions stay readable. Version 1 knew etcd alone, and its
+   * entries read as they stand; since version 2 there may be others beside them.
+   */
+  manifestVersion: z.literal([1, 2]).transform((): 2 => 2),
   id: z.string(),
   controlPlane: z.string(),
   controlPlaneUid: z.string(),

@@ -91,7 +91,7 @@ export async function takeRecoveryPoint(request: TakeRequest, ports: TakePorts):
       proofs.push(...taken.proofs);
     }
     const manifest: Manifest = {
-      manifestVersion: 1,
+      manifestVersion: 2,
       id,
       controlPlane: formatControlPlaneName(controlPlane),
       controlPlaneUid: described.uid,

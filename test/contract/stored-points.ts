@@ -55,7 +55,7 @@ function manifestOf(id: string, proofs: readonly ('stream' | 'structure')[]): Ma
   const takenAt = id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*/, '$1-$2-$3T$4:$5:$6.000Z');
   const sha256 = createHash('sha256').update(id).digest('hex');
   return manifestSchema.parse({
-    manifestVersion: 1,
+    manifestVersion: 2,
     id,
     controlPlane: formatControlPlaneName(CONTROL_PLANE),
     controlPlaneUid: 'uid',

@@ -1,7 +1,8 @@
-import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { CorruptSnapshotError } from '../../../lambdas/domain/errors.ts';
 import { manifestKey, recoveryPointPrefix, type Proof } from '../../../lambdas/domain/recovery-point.ts';
 import { Catalogue, newestVerified } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
@@ -80,6 +81,44 @@ describe('the verdict on a stored recovery point', () => {
     const later = new Date('2026-02-01T00:00:00Z');
     await utimes(join(directory, manifestKey(addressOf(ID))), later, later);
     expect(await verdictNow()).toBe('refused');
+  });
+});
+
+describe('a recovery point of an older or a newer Lifeboat', () => {
+  const now = new Date('2026-01-03T00:00:00Z');
+  let first: Record<string, unknown> & { readonly datastores: readonly object[] };
+
+  beforeEach(async () => {
+    const path = join(import.meta.dirname, 'manifest-of-version-1.json');
+    first = JSON.parse(await readFile(path, 'utf8')) as typeof first;
+  });
+  const put = (manifest: unknown) =>
+    store.put(manifestKey(addressOf(ID)), Buffer.from(JSON.stringify(manifest)), { ifAbsent: true });
+
+  it('reads as one of today when its manifest is of version 1, with nothing lost', async () => {
+    await put(first);
+    const found = await catalogue.find(ID);
+    expect(found.manifest).toEqual({ ...first, manifestVersion: 2 });
+    expect(found.verdict).toBe('verified');
+    expect((await catalogue.newestVerified(CONTROL_PLANE, { now }))?.address.id).toBe(ID);
+  });
+
+  it.each<[string, (manifest: typeof first) => unknown]>([
+    ['its version is not known', (manifest) => ({ ...manifest, manifestVersion: 3 })],
+    [
+      'it has a datastore of a kind that is not known, beside one that is',
+      ({ datastores, ...manifest }) => ({
+        ...manifest,
+        manifestVersion: 2,
+        datastores: [...datastores, { kind: 'tape', name: 'other' }],
+      }),
+    ],
+  ])('is shown and never restored when %s', async (_, change) => {
+    await put(change(first));
+    const points = await Array.fromAsync(catalogue.points(CONTROL_PLANE));
+    expect(points).toEqual([{ address: addressOf(ID), error: expect.any(CorruptSnapshotError) }]);
+    expect(newestVerified(points, now)).toBeUndefined();
+    await expect(catalogue.find(ID)).rejects.toBeInstanceOf(CorruptSnapshotError);
   });
 });
 
