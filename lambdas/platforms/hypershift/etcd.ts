@@ -1,23 +1,17 @@
 import { NoUsableMemberError, IdentityIncompleteError } from '../../domain/errors.ts';
 import type { Datastore } from '../../domain/datastore.ts';
 import type { EtcdClientTls } from '../../domain/etcd-workload.ts';
-import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
-import type { HostedCluster } from './hosted-cluster.ts';
-import { isReady } from '../../kube/pod-readiness.ts';
-import { secretText } from './secret-text.ts';
+import { secretText } from '../../kube/secret-text.ts';
+import type { DeclaredEtcd } from '../statefulset-etcd/declared-etcd.ts';
+import { runningMembers } from '../statefulset-etcd/running-members.ts';
+import { controlPlaneNamespace, type HostedCluster } from './hosted-cluster.ts';
 
 /** The datastore that every control plane has; shards go by their own names. */
 const MAIN_DATASTORE = 'main';
-export const CLIENT_PORT = 2379;
-
-/** One etcd as its HostedCluster declares it, whatever runs of it. */
-export interface DeclaredEtcd {
-  readonly datastore: string;
-  readonly statefulSet: string;
-  readonly members: number;
-}
+const CLIENT_PORT = 2379;
+const PEER_PORT = 2380;
 
 /** All etcds of a control plane: the main one and its shards, each in a StatefulSet of its own. NoUsableMemberError when they are not managed. */
 export function declaredEtcds({ metadata, spec }: HostedCluster): DeclaredEtcd[] {
@@ -30,6 +24,7 @@ export function declaredEtcds({ metadata, spec }: HostedCluster): DeclaredEtcd[]
   // The API's default is HighlyAvailable, and etcd then has three members whatever else is scaled down
   // (support/controlplane-component/defaults.go).
   const members = spec.controllerAvailabilityPolicy === 'SingleReplica' ? 1 : 3;
+  const namespace = controlPlaneNamespace(metadata);
   return [
     { datastore: MAIN_DATASTORE, statefulSet: 'etcd', members },
     ...(managed?.shards ?? []).map(({ name, replicas }) => ({
@@ -37,33 +32,23 @@ export function declaredEtcds({ metadata, spec }: HostedCluster): DeclaredEtcd[]
       statefulSet: `etcd-${name}`,
       members: replicas ?? members,
     })),
-  ];
+  ].map((etcd) => ({
+    ...etcd,
+    namespace,
+    clientPort: CLIENT_PORT,
+    peerUrlOf: (pod, service) => `https://${pod}.${service}.${namespace}.svc:${PEER_PORT}`,
+  }));
 }
 
 /** The declared etcds as they run; NoUsableMemberError for one without any pod. */
-export async function describeEtcds(
-  api: KubeApi,
-  namespace: string,
-  hostedCluster: HostedCluster,
-): Promise<Datastore[]> {
+export async function describeEtcds(api: KubeApi, hostedCluster: HostedCluster): Promise<Datastore[]> {
   const declared = declaredEtcds(hostedCluster);
+  const namespace = controlPlaneNamespace(hostedCluster.metadata);
   const pods = await api.list('v1', 'Pod', { namespace });
-  return declared.map(({ datastore, statefulSet }) => {
-    const members = pods
-      .filter((pod) => isMemberOf(pod, statefulSet))
-      .map((pod) => ({ pod: pod.metadata.name, ready: isReady(pod) }));
-    if (members.length === 0) {
-      throw new NoUsableMemberError(`StatefulSet ${statefulSet} in namespace ${namespace} has no pod`, {
-        remedy: 'Check its replicas and events; a backup needs one running etcd member.',
-      });
-    }
-    return { kind: 'etcd', name: datastore, namespace, members, clientPort: CLIENT_PORT };
+  return declared.map((etcd) => {
+    const { datastore, clientPort } = etcd;
+    return { kind: 'etcd', name: datastore, namespace, members: runningMembers(etcd, pods), clientPort };
   });
-}
-
-function isMemberOf(pod: KubernetesObject, statefulSet: string): boolean {
-  const owners = pod.metadata.ownerReferences ?? [];
-  return owners.some((owner) => owner.kind === 'StatefulSet' && owner.name === statefulSet);
 }
 
 /**

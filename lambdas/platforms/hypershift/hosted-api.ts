@@ -3,10 +3,10 @@ import { NotFoundError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import { isReady } from '../../kube/pod-readiness.ts';
+import { secretText } from '../../kube/secret-text.ts';
 import type { HostedApi } from '../platform.ts';
 import { controlPlaneNamespace, getHostedCluster, parseHostedCluster } from './hosted-cluster.ts';
-import { isReady } from '../../kube/pod-readiness.ts';
-import { secretText } from './secret-text.ts';
 
 const COMPONENT = 'kube-apiserver';
 const DEFAULT_PORT = 6443;

@@ -47,7 +47,7 @@ export const hypershift: Platform = {
     return {
       uid: hostedCluster.metadata.uid,
       version: completedVersion(hostedCluster),
-      datastores: await describeEtcds(api, controlPlaneNamespace(name), hostedCluster),
+      datastores: await describeEtcds(api, hostedCluster),
       warnings: [],
     };
   },

@@ -3,9 +3,9 @@ import { RestoreRefusedError, UnsupportedError } from '../../domain/errors.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { RestoreTarget, Writer } from '../../domain/restore-target.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import { missingObjects, mountsOf, type MountedObject } from '../../kube/mounted-objects.ts';
+import { describeInstallation } from '../statefulset-etcd/installation.ts';
 import { declaredEtcds } from './etcd.ts';
-import { describeInstallation } from './etcd-installation.ts';
-import { findLacking, mountsOf, type MountedObject } from './mounted-objects.ts';
 import {
   completedVersion,
   controlPlaneNamespace,
@@ -38,7 +38,7 @@ export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName
   const namespace = controlPlaneNamespace(name);
   const pods = await api.list('v1', 'Pod', { namespace });
   const [etcds, writers, nodePools] = await Promise.all([
-    Promise.all(declaredEtcds(hostedCluster).map((etcd) => describeInstallation(api, namespace, etcd, pods))),
+    Promise.all(declaredEtcds(hostedCluster).map((etcd) => describeInstallation(api, etcd, pods))),
     Promise.all(WRITERS.map((writer) => describeWriter(api, namespace, writer))),
     listNodePools(api, name),
   ]);
@@ -54,7 +54,7 @@ export async function describeRestoreTarget(api: KubeApi, name: ControlPlaneName
     version: completedVersion(hostedCluster),
     datastores,
     writers: writers.flatMap(({ workload }) => workload ?? []),
-    lacking: await findLacking(api, namespace, mounts),
+    lacking: await missingObjects(api, namespace, mounts),
     pausedUntil: hostedCluster.spec.pausedUntil ?? null,
     warnings: [
       'A pause does not hold back the deletion of the HostedCluster, which ends its workers: nobody may delete it meanwhile.',

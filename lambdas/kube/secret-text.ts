@@ -1,4 +1,4 @@
-import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
+import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 
 /** One value of a Secret as text; undefined when the Secret or its key is not there. */
 export function secretText(secret: KubernetesObject | undefined, key: string): string | undefined {

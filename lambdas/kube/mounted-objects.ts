@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { describeObject, type KubernetesObject } from '../../domain/kubernetes-object.ts';
-import type { KubeApi } from '../../kube/kube-api.ts';
+import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { KubeApi } from './kube-api.ts';
 
 /** A Secret or ConfigMap without which the pods of a workload do not start. */
 export interface MountedObject {
@@ -36,7 +36,7 @@ export function mountsOf(workload: KubernetesObject): MountedObject[] {
 }
 
 /** Those of the mounted objects that are not there, by name and once each. */
-export async function findLacking(
+export async function missingObjects(
   api: KubeApi,
   namespace: string,
   mounts: readonly MountedObject[],
@@ -47,11 +47,11 @@ export async function findLacking(
       return [describeObject(object), object] as const;
     }),
   );
-  const lacking = await Promise.all(
+  const missing = await Promise.all(
     [...objects].map(async ([description, { kind, metadata }]) => {
       const found = await api.get({ apiVersion: 'v1', kind, ...metadata });
       return found === undefined ? [description] : [];
     }),
   );
-  return lacking.flat().sort();
+  return missing.flat().sort();
 }

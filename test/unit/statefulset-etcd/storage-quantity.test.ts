@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { UnsupportedError } from '../../../lambdas/domain/errors.ts';
-import { parseStorageQuantity } from '../../../lambdas/platforms/storage-quantity.ts';
+import { parseStorageQuantity } from '../../../lambdas/platforms/statefulset-etcd/storage-quantity.ts';
 
 describe('a size as Kubernetes writes it', () => {
   it.each([

@@ -4,12 +4,10 @@ import { NotFoundError, RestoreRefusedError, UnsupportedError } from '../../doma
 import type { EtcdInstallation, EtcdMemberVolume } from '../../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
+import { mountsOf, type MountedObject } from '../../kube/mounted-objects.ts';
 import { isReady } from '../../kube/pod-readiness.ts';
-import { parseStorageQuantity } from '../storage-quantity.ts';
-import { CLIENT_PORT, type DeclaredEtcd } from './etcd.ts';
-import { mountsOf, type MountedObject } from './mounted-objects.ts';
-
-const PEER_PORT = 2380;
+import type { DeclaredEtcd } from './declared-etcd.ts';
+import { parseStorageQuantity } from './storage-quantity.ts';
 
 const containerSchema = z.object({
   name: z.string(),
@@ -103,11 +101,10 @@ export interface DescribedInstallation {
  */
 export async function describeInstallation(
   api: KubeApi,
-  namespace: string,
   etcd: DeclaredEtcd,
   pods: readonly KubernetesObject[],
 ): Promise<DescribedInstallation> {
-  const { datastore, statefulSet } = etcd;
+  const { datastore, namespace, statefulSet } = etcd;
   const object = await readStatefulSet(api, namespace, statefulSet);
   const { spec } = parseAs(statefulSetSchema, object);
   const mounts = mountsOf(object);
@@ -120,7 +117,7 @@ export async function describeInstallation(
   const members = Array.from({ length: etcd.members }, async (_, index) => {
     const pod = `${statefulSet}-${index}`;
     const claim = `${claimTemplate.metadata.name}-${pod}`;
-    const peerUrl = `https://${pod}.${spec.serviceName}.${namespace}.svc:${PEER_PORT}`;
+    const peerUrl = etcd.peerUrlOf(pod, spec.serviceName);
     const whenLost = claimFrom(claimTemplate, namespace, claim, spec.selector?.matchLabels ?? {});
     return await describeMember(api, namespace, { pod, claim, peerUrl }, whenLost, pods);
   });
@@ -135,7 +132,7 @@ export async function describeInstallation(
     namespace,
     statefulSet,
     replicas: spec.replicas,
-    clientPort: CLIENT_PORT,
+    clientPort: etcd.clientPort,
     mountPath: data.mountPath,
     dataDirectory: data.directory,
     members: await Promise.all(members),
@@ -195,7 +192,7 @@ function findData(containers: readonly Container[], where: string): DataPlace {
   throw unsupported(where, "does not say where etcd's data is (--data-dir or ETCD_DATA_DIR)");
 }
 
-/** HyperShift has set the flag, also inside a shell's script, and later the variable (assets/etcd/statefulset.yaml). */
+/** Platforms set the flag, some of them inside a shell's script, or the variable. */
 function dataDirectoryOf({ command, args, env }: Container): string | undefined {
   const [, flag] = /--data-dir[= ]+["']?([^\s"'\\]+)/.exec([...command, ...args].join(' ')) ?? [];
   return flag ?? env.find(({ name }) => name === 'ETCD_DATA_DIR')?.value;
@@ -275,6 +272,6 @@ function parseAs<T>(schema: z.ZodType<T>, object: KubernetesObject): T {
 
 function unsupported(where: string, problem: string): UnsupportedError {
   return new UnsupportedError(`${where} ${problem}`, {
-    remedy: 'Compare it with what HyperShift makes, and look for a newer Lifeboat.',
+    remedy: 'Compare it with what the platform makes, and look for a newer Lifeboat.',
   });
 }

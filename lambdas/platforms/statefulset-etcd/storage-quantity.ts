@@ -1,4 +1,4 @@
-import { UnsupportedError } from '../domain/errors.ts';
+import { UnsupportedError } from '../../domain/errors.ts';
 
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { findLacking, mountsOf } from '../../../lambdas/platforms/hypershift/mounted-objects.ts';
-import { apiServing, inNamespace, NAMESPACE } from './served-objects.ts';
+import { missingObjects, mountsOf } from '../../../lambdas/kube/mounted-objects.ts';
+import { apiServing, inNamespace, NAMESPACE } from '../hypershift/served-objects.ts';
 
 const API_SERVER = inNamespace(
   'apps/v1',
@@ -27,7 +27,7 @@ describe('what pods mount', () => {
   it('is told when it is not there, once, unless pods start without it', async () => {
     const api = apiServing([inNamespace('v1', 'Secret', { name: 'there' })]);
     const mounts = [...mountsOf(API_SERVER), ...mountsOf(API_SERVER)];
-    expect(await findLacking(api, NAMESPACE, mounts)).toEqual([
+    expect(await missingObjects(api, NAMESPACE, mounts)).toEqual([
       `ConfigMap ${NAMESPACE}/client-ca`,
       `Secret ${NAMESPACE}/server`,
     ]);
