@@ -28,8 +28,22 @@ const mayNotImport = (room, ...rooms) => ({
 // How the data of one kind are taken, read and compared is for its driver to know.
 const OTHER_THAN_DRIVERS = 'datastores(?!/(driver|registry)\\.ts$)';
 
-const ABOVE_ROOMS = ['recovery-points', 'operations', 'policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'];
+// What one folder of a room imports of its siblings but the shared one. They stand beside each other, so it begins with one "../".
+const mayNotImportSiblings = (room, shared) => {
+  const patterns = room.rules['no-restricted-imports'][1].patterns;
+  const regex = `^\\.\\./(?!\\.\\./|${shared}/)[^/]+/`;
+  const message = `a folder may not import its sibling, except ${shared}`;
+  return {
+    files: room.files.map((files) => files.replace('/**/', '/*/**/')),
+    rules: { 'no-restricted-imports': ['error', { patterns: [...patterns, { regex, message }] }] },
+  };
+};
+
+const ABOVE_OPERATIONS = ['control-planes', 'policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'];
+const ABOVE_ROOMS = ['recovery-points', 'operations', ...ABOVE_OPERATIONS];
 const ABOVE_DOMAIN = ['store', 'kube', 'platforms', 'datastores', 'events', ...ABOVE_ROOMS];
+
+const PLATFORMS = mayNotImport('lambdas/platforms', 'datastores', 'store', ...ABOVE_ROOMS);
 
 export default tseslint.config(
   // What is generated is as long as etcd's API, and in its generator's style.
@@ -54,13 +68,15 @@ export default tseslint.config(
   mayNotImport('lambdas/store', 'kube', 'platforms', 'datastores', ...ABOVE_ROOMS),
   mayNotImport('lambdas/events', 'kube', 'store', 'platforms', 'datastores', ...ABOVE_ROOMS),
   mayNotImport('lambdas/datastores', 'platforms', ...ABOVE_ROOMS),
-  mayNotImport('lambdas/platforms', 'datastores', 'store', ...ABOVE_ROOMS),
+  PLATFORMS,
+  mayNotImportSiblings(PLATFORMS, 'statefulset-etcd'),
   mayNotImport(
     'lambdas/recovery-points',
     OTHER_THAN_DRIVERS,
     ...ABOVE_ROOMS.filter((room) => room !== 'recovery-points'),
   ),
-  mayNotImport('lambdas/operations', 'policy-runs', 'restores', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/operations', ...ABOVE_OPERATIONS),
+  mayNotImport('lambdas/control-planes', ...ABOVE_OPERATIONS.filter((room) => room !== 'control-planes')),
   mayNotImport('lambdas/policy-runs', OTHER_THAN_DRIVERS, 'restores', 'handlers', 'runtime', 'bin', 'lib'),
   mayNotImport('lambdas/restores', 'policy-runs', 'handlers', 'runtime', 'bin', 'lib'),
   mayNotImport('lambdas/handlers', 'bin', 'lib'),

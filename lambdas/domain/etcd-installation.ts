@@ -19,7 +19,7 @@ const memberVolumeSchema = z.strictObject({
 });
 
 /** What every helper pod takes over from the pods of the StatefulSet, as the API serves it. */
-const podManners = z.strictObject({
+const podSettings = z.strictObject({
   image: z.string(),
   imagePullPolicy: z.string().optional(),
   imagePullSecrets: z.array(z.unknown()).optional(),
@@ -51,7 +51,7 @@ export const etcdInstallationSchema = z.strictObject({
   /** The directory of the data below it, e.g. `data`. */
   dataDirectory: z.string(),
   members: z.array(memberVolumeSchema).min(1),
-  pods: podManners,
+  pods: podSettings,
 });
 export type EtcdInstallation = z.infer<typeof etcdInstallationSchema>;
 export type EtcdMemberVolume = z.infer<typeof memberVolumeSchema>;

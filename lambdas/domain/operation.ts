@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { recoveryPointId } from './recovery-point.ts';
 
 /** What somebody who is refused is told of the operation that is at work. */
-const PURPOSES = { backup: 'backs up', restore: 'restores', prune: 'deletes recovery points of' } as const;
+const DOINGS = { backup: 'backs up', restore: 'restores', prune: 'deletes recovery points of' } as const;
 
 /** What an operation asks for before it works on a control plane. */
 export const lockRequestSchema = z.object({
@@ -44,5 +44,5 @@ export function operationName(
 
 /** One phrase on an operation, for whoever is refused because of it. */
 export function purposeOf({ purpose, controlPlane }: LockRequest): string {
-  return `${PURPOSES[purpose]} ${controlPlane}`;
+  return `${DOINGS[purpose]} ${controlPlane}`;
 }

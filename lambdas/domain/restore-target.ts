@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { etcdInstallationSchema } from './etcd-installation.ts';
+import { etcdInstallationSchema, type EtcdInstallation } from './etcd-installation.ts';
 
 const workloadSchema = z.strictObject({
   kind: z.enum(['Deployment', 'StatefulSet']),
@@ -9,6 +9,11 @@ const workloadSchema = z.strictObject({
   replicas: z.int().nonnegative(),
 });
 export type Workload = z.infer<typeof workloadSchema>;
+
+/** The StatefulSet that a datastore's members are pods of. */
+export function statefulSetOf({ namespace, statefulSet, members }: EtcdInstallation): Workload {
+  return { kind: 'StatefulSet', namespace, name: statefulSet, replicas: members.length };
+}
 
 const writerSchema = workloadSchema.extend({
   /** What it had when it was described: a restore that is taken back ends there. */

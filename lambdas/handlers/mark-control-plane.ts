@@ -1,6 +1,6 @@
 import { releasedSchema } from '../domain/operation.ts';
 import { lockedRestoreSchema } from '../domain/restore.ts';
-import { markRestore } from '../restores/opened.ts';
+import { markRestore } from '../restores/open-restore.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

@@ -1,11 +1,12 @@
 import type { ControlPlaneName, PlatformName } from '../domain/control-plane.ts';
 import type { RestoreTarget } from '../domain/restore-target.ts';
 import type { Datastore } from '../domain/datastore.ts';
-import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
-import type { Secret } from '../domain/secret.ts';
 import type { PolicyRule } from '../kube/enrolment-objects.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
+import type { ApiServers } from './api-servers.ts';
+import type { DatastoreAccess } from './datastore-access.ts';
+import type { Reconcilers } from './reconcilers.ts';
 
 /** One control plane as discovery finds it. */
 export interface DiscoveredControlPlane {
@@ -25,16 +26,6 @@ export interface DescribedControlPlane {
   readonly datastores: readonly Datastore[];
   /** What a person should know although the recovery point is complete, e.g. a datastore that is left out on purpose. */
   readonly warnings: readonly string[];
-}
-
-/** The API server of a control plane, as it is reached through one of its pods. */
-export interface HostedApi {
-  readonly namespace: string;
-  /** Those that are ready; none while the API is away. */
-  readonly pods: readonly string[];
-  readonly port: number;
-  /** Of its administrator. */
-  readonly kubeconfig: Secret;
 }
 
 /** Something that a control plane refers to and that is not there. */
@@ -61,7 +52,7 @@ export interface SeenMark {
 }
 
 /**
- * One platform: it knows what its control planes are made of, and how they are paused.
+ * One platform: it knows what its control planes are made of. How they are held, stopped and reached are ports of their own.
  * Errors of every method: those of {@link KubeApi}, and as each says.
  */
 export interface Platform {
@@ -87,19 +78,9 @@ export interface Platform {
    * RestoreRefusedError when the control plane is gone or can't be restored as it is now.
    */
   restoreTarget(api: KubeApi, name: ControlPlaneName): Promise<RestoreTarget>;
-  /** What lets a client into the control plane's etcds, also while they have no pods. IdentityIncompleteError when it is missing. */
-  etcdTls(api: KubeApi, name: ControlPlaneName): Promise<EtcdClientTls>;
-  /** NotFoundError while the control plane has no administrator's kubeconfig yet. */
-  hostedApi(api: KubeApi, name: ControlPlaneName): Promise<HostedApi>;
-  /**
-   * Says how long the platform's own reconcilers are to leave the control plane alone (`true`, or a time in RFC 3339); null takes the
-   * pause away. Whether they know is told by `readPause`. Safe to repeat.
-   */
-  setPause(api: KubeApi, name: ControlPlaneName, pausedUntil: string | null): Promise<void>;
-  /** Who has to run for the reconcilers to hear of a pause, for people. */
-  readonly pauseIsTakenUpBy: string;
-  /** The pause that the reconcilers know of, as `setPause` takes it; null without one, undefined when none of them has anything to do. */
-  readPause(api: KubeApi, name: ControlPlaneName): Promise<string | null | undefined>;
+  readonly reconcilers: Reconcilers;
+  readonly apiServers: ApiServers;
+  readonly datastoreAccess: DatastoreAccess;
   /** What marks the control plane as being worked on, on an object of it that stays; undefined when that is not there. */
   readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined>;
   /** Sets the mark, or removes it (null), if the object has still that version; false when it has not, or is gone. */

@@ -17,5 +17,5 @@ export async function reachControlPlane(
 ): Promise<ReachedControlPlane> {
   // One that is gone is told as such, and not by its Secrets that are gone as well.
   const described = await platform.describe(cluster.api, name);
-  return { ...described, access: { cluster, signal, tls: await platform.etcdTls(cluster.api, name) } };
+  return { ...described, access: { cluster, signal, tls: await platform.datastoreAccess.etcdTls(cluster.api, name) } };
 }

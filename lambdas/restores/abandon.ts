@@ -3,7 +3,7 @@ import { OUTCOME_WORDS, restoreResultSchema, type PlannedRestore, type Way } fro
 import { whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { findBreach, findRunning, findUse } from './breach.ts';
-import { openPlan, type LookedAtRestore } from './opened.ts';
+import { openPlan, type LookedAtRestore } from './open-restore.ts';
 import {
   findRestorePlan,
   isFenceBegun,

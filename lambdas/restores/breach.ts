@@ -4,9 +4,11 @@ import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError, RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
+import { statefulSetOf } from '../domain/restore-target.ts';
+import { podsOf } from '../kube/workloads.ts';
 import { readMark, whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import type { LookedAtRestore, PlannedDatastore } from './opened.ts';
+import type { LookedAtRestore, PlannedDatastore } from './open-restore.ts';
 import {
   isFenceBegun,
   isExchangeOver,
@@ -20,7 +22,6 @@ import {
   waitingName,
   type Fenced,
 } from './records.ts';
-import { podsOf, statefulSetOf } from './workloads.ts';
 
 /**
  * A restore may go on behind its fence only if nobody can have written since the fence was made: what was written would be in no
@@ -47,10 +48,10 @@ export async function lapseOf(
   const begun = await readFenceBegun(operation, ports);
   if (begun === undefined) return (await readFenced(operation, ports)) === undefined ? undefined : UNKNOWN;
   if (begun.token !== token) return 'another operation had the lock of the control plane since';
-  const pause = (await platform.readPause(cluster.api, name)) ?? null;
+  const pause = (await platform.reconcilers.read(cluster.api, name)) ?? null;
   if (pause === null) return 'the pause of the reconcilers is gone';
-  if (pause !== 'true' && Date.parse(pause) < ports.clock().getTime() + MARGIN_MILLISECONDS) {
-    return `the pause of the reconcilers ended at ${pause}`;
+  if (pause.endsAt !== null && pause.endsAt.getTime() < ports.clock().getTime() + MARGIN_MILLISECONDS) {
+    return `the pause of the reconcilers ended at ${pause.text}`;
   }
   return undefined;
 }
@@ -162,7 +163,7 @@ async function changedDatastore(
     const found = fenced.datastores[plan.datastore];
     const pods = await podsOf(cluster.api, statefulSetOf(installation));
     if (found === undefined || pods.length === 0) return undefined;
-    const workload = workloadOf(installation, await platform.etcdTls(cluster.api, name));
+    const workload = workloadOf(installation, await platform.datastoreAccess.etcdTls(cluster.api, name));
     const reach = { cluster, signal };
     const written = await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, found.revision));
     if (written) return `datastore ${plan.datastore} was written to after revision ${found.revision}`;

@@ -1,19 +1,17 @@
 import type * as z from 'zod';
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
+import { isApiReady } from '../control-planes/api-gate.ts';
 import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError } from '../domain/errors.ts';
 import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
-import { KubeApi } from '../kube/kube-api.ts';
-import { parseKubeconfig } from '../kube/kubeconfig.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { converge } from './converge.ts';
-import { holdFence } from './pause.ts';
-import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { holdFence } from './hold-fence.ts';
+import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { recordApiBack } from './records.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 import { startsNothing } from './resumed.ts';
-import { scaleTo } from './workloads.ts';
 
 /** More would only wait for each other in one connection. */
 const READS_AT_ONCE = 16;
@@ -28,18 +26,19 @@ export async function startControlPlane(
 ): Promise<z.infer<typeof convergedSchema>> {
   if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, 'start-control-plane', ports);
+  const { platform, cluster, name } = restore;
   const pauseWaits = await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',
     direction: item.direction,
     remedy: 'Read the logs of the API servers; the datastore serves.',
   } as const;
-  return await converge(item, goal, ports, async () => {
+  return await repeatUntilDone(item, goal, ports, async () => {
     const pauseWaitsFor = await pauseWaits();
     if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const writer of restore.plan.target.writers) {
       const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;
-      const waitsFor = await scaleTo(restore.cluster.api, writer, replicas);
+      const waitsFor = await platform.apiServers.start(cluster.api, name, { ...writer, replicas });
       if (waitsFor !== undefined && (item.direction === 'forward' || wasServing(restore.plan))) return waitsFor;
     }
     if (item.direction === 'back' && !wasServing(restore.plan)) return undefined;
@@ -59,28 +58,12 @@ function wasServing(plan: RestorePlan): boolean {
   );
 }
 
-/** Asks one of the API servers, through its pod: no name, load balancer or firewall of the control plane is needed. */
-async function isApiReady({ platform, cluster, name }: OpenedRestore, { signal }: ClusterRunPorts): Promise<boolean> {
-  const { namespace, pods, port, kubeconfig } = await platform.hostedApi(cluster.api, name);
-  const [pod] = pods;
-  if (pod === undefined) return false;
-  const api = new KubeApi(parseKubeconfig(kubeconfig.reveal(), `the administrator's kubeconfig of ${name.name}`), {
-    attempts: 1,
-    openSocket: () => cluster.openTunnel({ namespace, pod, port }, { signal }),
-  });
-  try {
-    return await api.readyz({ signal });
-  } finally {
-    api.close();
-  }
-}
-
 async function compareSample(
   { plan, installation }: PlannedDatastore,
   { platform, cluster, name }: OpenedRestore,
   { signal }: ClusterRunPorts,
 ): Promise<void> {
-  const workload = workloadOf(installation, await platform.etcdTls(cluster.api, name));
+  const workload = workloadOf(installation, await platform.datastoreAccess.etcdTls(cluster.api, name));
   const wrong: string[] = [];
   await withAnyMember(workload, { cluster, signal }, async (client) => {
     await pLimit(READS_AT_ONCE).map(plan.sample, async ({ key, modRevision, sha256 }) => {

@@ -1,20 +1,21 @@
 import type * as z from 'zod';
+import { hashMembers } from '../datastores/etcd/hash-members.ts';
 import { checkMembers } from '../datastores/etcd/restore/member-gate.ts';
-import { disarmNoSpace, writesWaitFor } from '../datastores/etcd/restore/write-gate.ts';
 import { removeStaleKeys, type StaleKeys } from '../datastores/etcd/restore/stale-keys.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
+import { disarmNoSpace, writesWaitFor } from '../datastores/etcd/restore/write-gate.ts';
 import { GateError } from '../domain/errors.ts';
+import { statefulSetOf } from '../domain/restore-target.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import { endWorkload, scaleTo, startInTurn } from '../kube/workloads.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { isOtherContent } from './breach.ts';
-import { converge } from './converge.ts';
-import { holdFence } from './pause.ts';
-import { onVolumes } from './helper-pods.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { onVolumes } from './follow-pods.ts';
+import { holdFence } from './hold-fence.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
-import { endWorkload, scaleTo, startInTurn, statefulSetOf } from './workloads.ts';
 
 type Converged = z.infer<typeof convergedSchema>;
 
@@ -24,7 +25,7 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
   const restore = await openRestore(item, 'stop-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
-  return await converge(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
+  return await repeatUntilDone(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
     const pauseWaitsFor = await pauseWaits();
     if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const { installation } of restore.datastores) {
@@ -46,7 +47,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await converge(
+  return await repeatUntilDone(
     item,
     { step: 'swap-data', direction: item.direction, remedy },
     ports,
@@ -64,22 +65,27 @@ export async function startDatastore(item: DirectedRestore, ports: ClusterRunPor
   const restore = await openRestore(item, 'start-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
-  return await converge(item, { step: 'start-datastore', direction: item.direction, remedy }, ports, async () => {
-    const pauseWaitsFor = await pauseWaits();
-    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
-    for (const datastore of restore.datastores) {
-      const { installation, plan } = datastore;
-      const workload = statefulSetOf(installation);
-      if (item.direction === 'back' && plan.outages.length > 0) {
-        await scaleTo(restore.cluster.api, workload, installation.replicas);
-        continue;
+  return await repeatUntilDone(
+    item,
+    { step: 'start-datastore', direction: item.direction, remedy },
+    ports,
+    async () => {
+      const pauseWaitsFor = await pauseWaits();
+      if (pauseWaitsFor !== undefined) return pauseWaitsFor;
+      for (const datastore of restore.datastores) {
+        const { installation, plan } = datastore;
+        const workload = statefulSetOf(installation);
+        if (item.direction === 'back' && plan.outages.length > 0) {
+          await scaleTo(restore.cluster.api, workload, installation.replicas);
+          continue;
+        }
+        const waitsFor =
+          (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
+        if (waitsFor !== undefined) return waitsFor;
       }
-      const waitsFor =
-        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
-      if (waitsFor !== undefined) return waitsFor;
-    }
-    return undefined;
-  });
+      return undefined;
+    },
+  );
 }
 
 async function membersWaitFor(
@@ -89,7 +95,7 @@ async function membersWaitFor(
   ports: ClusterRunPorts,
 ): Promise<string | undefined> {
   const reach = { cluster, signal: ports.signal };
-  const tls = await platform.etcdTls(cluster.api, name);
+  const tls = await platform.datastoreAccess.etcdTls(cluster.api, name);
   const forward = item.direction === 'forward';
   const fenced = (await readFenced(item.operation, ports))?.datastores[installation.datastore];
   const minimumRevision = forward ? plan.revision + plan.bump : (fenced?.revision ?? 0);

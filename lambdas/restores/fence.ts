@@ -7,12 +7,11 @@ import type { EtcdWorkload } from '../domain/etcd-workload.ts';
 import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
 import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { converge } from './converge.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
-import { holdFence } from './pause.ts';
+import { holdFence } from './hold-fence.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { readFenceBegun, recordFenceBegun, recordFenced } from './records.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 import { endsNothing, standingOf } from './resumed.ts';
-import { endWorkload } from './workloads.ts';
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
@@ -26,6 +25,7 @@ export async function fenceControlPlane(
   if (await endsNothing(item, ports)) return { done: true };
   const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   const restore = await openRestore(item, 'fence-control-plane', ports);
+  const { platform, cluster, name } = restore;
   const pauseWaits = await holdFence(item, restore, ports);
   if (item.direction === 'forward' && (await readFenceBegun(item.operation, ports)) === undefined) {
     const paused = await pauseControlPlane(item, pauseWaits, ports);
@@ -43,11 +43,11 @@ export async function fenceControlPlane(
     remedy: 'Look at the pods of the API servers: something keeps them, e.g. a node that does not answer.',
   } as const;
   let before: string | undefined;
-  return await converge(item, goal, ports, async () => {
+  return await repeatUntilDone(item, goal, ports, async () => {
     const pauseWaitsFor = await pauseWaits();
     if (pauseWaitsFor !== undefined) return pauseWaitsFor;
     for (const writer of restore.plan.target.writers) {
-      const waitsFor = await endWorkload(restore.cluster.api, writer);
+      const waitsFor = await platform.apiServers.stop(cluster.api, name, writer);
       if (waitsFor !== undefined) return waitsFor;
     }
     if (standing === 'swapping') return undefined;
@@ -81,7 +81,7 @@ async function pauseControlPlane(
     direction: item.direction,
     remedy: 'See whether that runs, then restore again: without a pause the API servers would be started again.',
   } as const;
-  return await converge(item, goal, ports, pauseWaits);
+  return await repeatUntilDone(item, goal, ports, pauseWaits);
 }
 
 async function anyMemberRuns({ cluster, datastores }: OpenedRestore): Promise<boolean> {
@@ -106,7 +106,7 @@ async function workloadsOf(
   { platform, cluster, name }: OpenedRestore,
   datastores: readonly PlannedDatastore[],
 ): Promise<EtcdWorkload[]> {
-  const tls = await platform.etcdTls(cluster.api, name);
+  const tls = await platform.datastoreAccess.etcdTls(cluster.api, name);
   return datastores.map(({ installation }) => workloadOf(installation, tls));
 }
 

@@ -1,16 +1,17 @@
 import type * as z from 'zod';
-import { GateError } from '../domain/errors.ts';
-import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
-import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
-import { removeMark } from '../operations/mark.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
+import { takePauseAway } from '../control-planes/pause.ts';
 import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
 import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
-import { converge } from './converge.ts';
+import { GateError } from '../domain/errors.ts';
+import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
+import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
+import { crashedPods, restartCrashed } from '../kube/crashed-pods.ts';
+import { removeMark } from '../operations/mark.ts';
+import type { ClusterRunPorts } from '../operations/ports.ts';
 import { readBegunPods } from './fed-pods.ts';
-import { onVolumes, removeHelperPods } from './helper-pods.ts';
-import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from './opened.ts';
+import { onVolumes, removeHelperPods } from './follow-pods.ts';
 import { whyKept } from './kept.ts';
+import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from './open-restore.ts';
 import {
   doneName,
   isFenceBegun,
@@ -19,14 +20,12 @@ import {
   isServed,
   isSwapBegun,
   readAbandonedWay,
-  readPauseBefore,
-  readPauseSet,
   recordCrashed,
   recordUntouched,
   stepName,
 } from './records.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 import { removeStaged } from './staging.ts';
-import { crashedPods, restartCrashed } from './workloads.ts';
 
 /** So long pods of the control plane that crashed without the API are waited for; then they are named. */
 const CRASHED_SECONDS = 30;
@@ -56,7 +55,7 @@ export async function finishRestore(
   const { platform, cluster, name, plan } = restore;
   const isRestored = item.direction === 'forward' || (await isServed(item.operation, ports));
   if (isRestored) await platform.markRestored(cluster.api, name);
-  await takePauseAway(restore, ports);
+  await takePauseAway(item.operation, plan.target.pausedUntil, restore, ports);
   const goal = {
     step: 'finish-restore',
     direction: item.direction,
@@ -68,7 +67,7 @@ export async function finishRestore(
   const cleared = await withVolumesToClear(restore, isKept, ({ pod }) => untouched.includes(pod));
   const clear = onVolumes(cleared, { action: 'clear', isCopied: isRestored && !isKept }, ports);
   let isCleared = false;
-  const converged = await converge(item, goal, ports, async (workedSeconds) => {
+  const converged = await repeatUntilDone(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
       const waitsFor = await clear();
       if (waitsFor !== undefined) return waitsFor;
@@ -99,14 +98,6 @@ async function refuseStopped({ operation, controlPlane, direction }: DirectedRes
 
 async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Promise<string[]>): Promise<string[]> {
   return (await Promise.all([...namespacesOf(plan)].map(work))).flat();
-}
-
-/** Puts the pause back that was there before, where the one that stands is the restore's own and not that of somebody else. */
-async function takePauseAway({ plan, platform, cluster, name }: OpenedRestore, ports: ClusterRunPorts): Promise<void> {
-  const ours = await readPauseSet(plan.operation, ports);
-  if (ours === undefined || (await platform.readPause(cluster.api, name)) !== ours) return;
-  const before = await readPauseBefore(plan.operation, ports);
-  await platform.setPause(cluster.api, name, before === undefined ? plan.target.pausedUntil : before);
 }
 
 /**

@@ -1,18 +1,17 @@
-import { differenceFromLive, differenceFromNothing } from '../datastores/etcd/snapshot-difference.ts';
 import { readAlarms } from '../datastores/etcd/file/alarms.ts';
 import { sampleKeys } from '../datastores/etcd/file/key-sample.ts';
 import { readSnapshotFile } from '../datastores/etcd/file/snapshot-file.ts';
 import { liveKeys } from '../datastores/etcd/live-keys.ts';
 import { withMember } from '../datastores/etcd/reach-member.ts';
-import { lookAtMembers } from '../datastores/etcd/restore/look-at-members.ts';
 import { HELPER_IMAGE, warningsOfHelperImage } from '../datastores/etcd/restore/helper-image.ts';
 import { helperUser } from '../datastores/etcd/restore/helper-pods.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { lookAtMembers } from '../datastores/etcd/restore/look-at-members.ts';
 import { revisionBump } from '../datastores/etcd/restore/revision-bump.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { differenceFromLive, differenceFromNothing } from '../datastores/etcd/snapshot-difference.ts';
 import { formatControlPlaneName, parseControlPlaneName } from '../domain/control-plane.ts';
 import { NotFoundError, RestoreRefusedError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
-import { transfersTooLong } from '../domain/transfer-time.ts';
 import type { EtcdClientTls } from '../domain/etcd-workload.ts';
 import { PhaseTimer } from '../domain/progress.ts';
 import type { EtcdEntry } from '../domain/recovery-point.ts';
@@ -24,6 +23,7 @@ import {
   type RestoreRequest,
   type StartRequest,
 } from '../domain/restore.ts';
+import { transfersTooLong } from '../domain/transfer-time.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { platforms } from '../platforms/registry.ts';
@@ -33,7 +33,7 @@ import type { CataloguedPoint } from '../store/catalogue.ts';
 import { abandonRestore } from './abandon.ts';
 import { refuseBreached } from './breach.ts';
 import { choosePoint } from './choose-point.ts';
-import { openPlan } from './opened.ts';
+import { openPlan } from './open-restore.ts';
 import {
   checkIdentity,
   isFull,
@@ -120,9 +120,9 @@ export async function makePlan(request: RestoreRequest, ports: ClusterRunPorts):
   const target = await platform.restoreTarget(cluster.api, name);
   refuseUnfitPoint(point, target, request.acceptOtherUid === true);
   const { lost, changed } = await checkIdentity(point, { name, platform, api: cluster.api, target }, ports);
-  const tls = await platform.etcdTls(cluster.api, name);
+  const tls = await platform.datastoreAccess.etcdTls(cluster.api, name);
   // The gate at the end asks it with this kubeconfig.
-  await platform.hostedApi(cluster.api, name);
+  await platform.apiServers.reach(cluster.api, name);
   const timer = new PhaseTimer(ports.report, ports.now);
   const seen = await seenRevisions(name, ports);
   const datastores: DatastorePlan[] = [];
@@ -176,7 +176,7 @@ interface PlanSubject {
   readonly seen: readonly SeenRevisionOf[];
 }
 
-interface PlannedDatastore {
+interface WarnedPlan {
   readonly plan: DatastorePlan;
   readonly warnings: readonly string[];
 }
@@ -186,7 +186,7 @@ async function planDatastore(
   { operation, point, entry, installation, tls, cluster, seen }: PlanSubject,
   timer: PhaseTimer,
   ports: ClusterRunPorts,
-): Promise<PlannedDatastore> {
+): Promise<WarnedPlan> {
   const { member, outages } = await timer.run(
     'look',
     `members of datastore ${entry.name}`,

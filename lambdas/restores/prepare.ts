@@ -8,12 +8,12 @@ import { stagedKey } from '../domain/staging.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
-import { converge } from './converge.ts';
-import { firstOf, followedPods, followPod, type FollowedPods } from './helper-pods.ts';
-import { doneName } from './records.ts';
 import { fedPods, noteBegunPod, type FedPods } from './fed-pods.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './opened.ts';
+import { firstOf, followedPods, followPod, type FollowedPods } from './follow-pods.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { rebuildLost } from './rebuild.ts';
+import { doneName } from './records.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
 
 /**
@@ -44,7 +44,7 @@ export async function prepareData(
   const begun = new Set<string>();
   const rebuild = rebuildLost(restore, ports);
   let feeds: readonly Feed[] | undefined;
-  return await converge(item, goal, ports, async () => {
+  return await repeatUntilDone(item, goal, ports, async () => {
     if (feeds === undefined) {
       const waitsFor = await rebuild();
       if (waitsFor !== undefined) return waitsFor;

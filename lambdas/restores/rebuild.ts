@@ -1,9 +1,9 @@
+import { keepPaused } from '../control-planes/pause.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import { describeObject } from '../domain/kubernetes-object.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { readIdentity } from '../recovery-points/identity.ts';
-import { keepPaused } from './pause.ts';
-import { isWhole, type OpenedRestore } from './opened.ts';
+import { isWhole, type OpenedRestore } from './open-restore.ts';
 
 /**
  * Makes what the plan found lost and what the next steps work with: first the Secrets and ConfigMaps of the recovery point, then
@@ -17,7 +17,7 @@ export function rebuildLost(restore: OpenedRestore, ports: ClusterRunPorts): () 
     installation.members.flatMap(({ lostClaim }) => lostClaim ?? []),
   );
   const lacksNothing = plan.lostIdentity.length === 0 && claims.length === 0 && isWhole(plan);
-  const pauseWaits = keepPaused(restore, ports);
+  const pauseWaits = keepPaused(plan.operation, restore, ports);
   return async () => {
     if (lacksNothing) return undefined;
     const waitsFor = await pauseWaits();

@@ -38,7 +38,6 @@ const fenceBegunSchema = z.strictObject({
 /** From when on somebody else may have written, and why that is thought. */
 const breachSchema = z.strictObject({ at: z.iso.datetime(), reason: z.string() });
 
-const PAUSE = 'pause-set';
 const crashedSchema = z.array(z.string());
 const idsSchema = z.array(z.string());
 
@@ -260,30 +259,6 @@ export async function recordAbandonedWay(
 /** undefined for one that is not abandoned. */
 export async function readAbandonedWay(operation: string, { journal }: RecordPorts): Promise<AbandonedWay | undefined> {
   return await journal.read(operation, 'abandoned-way', abandonedWaySchema);
-}
-
-/** The pause that the restore has set last; written before it is set. */
-export async function recordPauseSet(operation: string, pausedUntil: string, { journal }: RecordPorts): Promise<void> {
-  await journal.revise(operation, PAUSE, z.string(), () => pausedUntil);
-}
-
-/** undefined when the restore has set none. */
-export async function readPauseSet(operation: string, { journal }: RecordPorts): Promise<string | undefined> {
-  return await journal.read(operation, PAUSE, z.string());
-}
-
-/** The pause as it was found right before the restore set its own for the first time. */
-export async function recordPauseBefore(
-  operation: string,
-  pausedUntil: string | null,
-  { journal }: RecordPorts,
-): Promise<void> {
-  await journal.record(operation, 'pause-before', z.string().nullable(), pausedUntil);
-}
-
-/** undefined when the restore has set none. */
-export async function readPauseBefore(operation: string, { journal }: RecordPorts): Promise<string | null | undefined> {
-  return await journal.read(operation, 'pause-before', z.string().nullable());
 }
 
 /** Members on whose volumes nothing of the operation is; gives what was recorded first. */

@@ -1,4 +1,5 @@
 import { TIMED } from '../../statemachines/restore-control-plane/steps.ts';
+import { readPauseSet } from '../control-planes/pause.ts';
 import {
   restoreResultSchema,
   stepTimesSchema,
@@ -19,7 +20,6 @@ import {
   readBreach,
   readCrashed,
   readFenced,
-  readPauseSet,
   readRestorePlan,
   readSafetyPoint,
   readStale,

@@ -1,4 +1,7 @@
 import type * as z from 'zod';
+import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
+import { withAnyMember } from '../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import {
   ConflictError,
   CorruptSnapshotError,
@@ -9,17 +12,14 @@ import {
   TunnelError,
 } from '../domain/errors.ts';
 import { NO_LEADER } from '../datastores/etcd/choose-member.ts';
-import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
-import { withAnyMember } from '../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import type { Manifest } from '../domain/recovery-point.ts';
 import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../domain/restore.ts';
 import { verdictOf } from '../domain/verdict.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { takeRecoveryPoint } from '../recovery-points/take.ts';
 import type { CataloguedPoint } from '../store/catalogue.ts';
-import { holdFence } from './pause.ts';
-import { isWhole, openRestore, type OpenedRestore } from './opened.ts';
+import { holdFence } from './hold-fence.ts';
+import { isWhole, openRestore, type OpenedRestore } from './open-restore.ts';
 import { readFenced, readSafetyIds, recordSafetyId } from './records.ts';
 
 /**
@@ -87,7 +87,7 @@ async function refuseWritten(
     const revision = datastores.find((taken) => taken.name === name)?.revision;
     const expected = fenced?.datastores[name]?.revision;
     if (revision === expected || outages.length > 0) continue;
-    const workload = workloadOf(installation, await platform.etcdTls(cluster.api, controlPlane));
+    const workload = workloadOf(installation, await platform.datastoreAccess.etcdTls(cluster.api, controlPlane));
     const reach = { cluster, signal: ports.signal };
     const written =
       expected === undefined || (await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, expected)));

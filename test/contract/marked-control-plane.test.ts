@@ -10,7 +10,7 @@ import type { Cluster } from '../../lambdas/kube/cluster.ts';
 import type { KubeApi } from '../../lambdas/kube/kube-api.ts';
 import { keepMark, markControlPlane, readMark, removeMark } from '../../lambdas/operations/mark.ts';
 import type { ClusterRunPorts } from '../../lambdas/operations/ports.ts';
-import { holdControlPlane } from '../../lambdas/restores/hold.ts';
+import { holdRestore } from '../../lambdas/restores/open-restore.ts';
 import { endsNothing } from '../../lambdas/restores/resumed.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Journal } from '../../lambdas/store/journal.ts';
@@ -241,13 +241,13 @@ describe('the mark of an operation', () => {
     await markControlPlane(item, a.ports);
     const made = await readMark(item, a.ports);
     await server.kubectl(['annotate', 'hostedcluster', name, '--namespace', NAMESPACE, 'lifeboat.io/operation-']);
-    await holdControlPlane(item, a.ports);
+    await holdRestore(item, a.ports);
     const remade = await readMark(item, a.ports);
     expect(remade?.operation).toBe('restore-1');
     expect(remade?.nonce).not.toBe(made?.nonce);
     await server.kubectl(['annotate', 'hostedcluster', name, '--namespace', NAMESPACE, 'lifeboat.io/operation-']);
     await ageLock('a', LEASE_MILLISECONDS + 1_000);
-    await expect(holdControlPlane(item, a.ports)).rejects.toThrow(/no longer has the mark of restore-1: it is gone$/);
+    await expect(holdRestore(item, a.ports)).rejects.toThrow(/no longer has the mark of restore-1: it is gone$/);
   });
 
   it("is nobody's trouble where the control plane was deleted", async () => {
@@ -263,7 +263,7 @@ describe('the mark of an operation', () => {
     const a = lifeboat('a');
     const item = await a.begin('restore-1');
     await markControlPlane(item, a.ports);
-    const { cluster, checkHold } = await holdControlPlane(item, a.ports);
+    const { cluster, checkHold } = await holdRestore(item, a.ports);
     await server.kubectl(['delete', 'hostedcluster', name, '--namespace', NAMESPACE]);
     // While nothing is there of that name, nothing is in the way of a restore that puts back what is left.
     await checkHold();
@@ -272,7 +272,7 @@ describe('the mark of an operation', () => {
     const changes: (() => Promise<unknown>)[] = [
       () => markControlPlane(item, a.ports),
       () => keepMark(item, { wasAway: false }, a.ports),
-      () => holdControlPlane(item, a.ports),
+      () => holdRestore(item, a.ports),
       () => cluster.api.create(object),
       checkHold,
     ];
@@ -308,11 +308,11 @@ describe('a step on the way forward that hung until the restore was taken back',
     const a = lifeboat('a');
     const item = await a.begin('restore-1');
     await markControlPlane(item, a.ports);
-    const late = await holdControlPlane(item, a.ports);
+    const late = await holdRestore(item, a.ports);
     expect(await endsNothing({ ...item, direction: 'back' }, a.ports)).toBe(true);
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: NAMESPACE, name: `late-${name}` } };
     await expect(late.cluster.api.create(object)).rejects.toThrow(/restore-1 was being taken back/);
-    const back = await holdControlPlane({ ...item, direction: 'back' }, a.ports);
+    const back = await holdRestore({ ...item, direction: 'back' }, a.ports);
     await back.cluster.api.create(object);
   });
 });
@@ -342,7 +342,7 @@ describe('a step whose operation has lost its control plane on the way', () => {
     const a = lifeboat('a');
     const item = await a.begin('restore-1');
     await markControlPlane(item, a.ports);
-    const { cluster, checkHold } = await holdControlPlane(item, a.ports);
+    const { cluster, checkHold } = await holdRestore(item, a.ports);
     const kept = { apiVersion: 'v1', kind: 'ConfigMap', namespace: NAMESPACE, name: `kept-${name}` };
     const pod = { namespace: NAMESPACE, pod: 'any', port: 1 };
     const { apiVersion, kind, ...metadata } = kept;
@@ -358,7 +358,7 @@ describe('a step whose operation has lost its control plane on the way', () => {
       () => cluster.openTunnel(pod),
       () => cluster.attach({ ...pod, container: 'any' }),
       checkHold,
-      () => holdControlPlane(item, a.ports),
+      () => holdRestore(item, a.ports),
     ];
     for (const change of changes) await expect(change()).rejects.toThrow(LockedError);
     expect(a.streams.open).toBe(0);

@@ -42,7 +42,7 @@ function platformOf({ workload: { tls, ...datastore } }: SecureEtcd): Platform {
   const asked: Partial<Platform> = {
     name: 'hypershift',
     describe: () => Promise.resolve(described),
-    etcdTls: () => Promise.resolve(tls),
+    datastoreAccess: { etcdTls: () => Promise.resolve(tls) },
     captureIdentity: () => Promise.resolve([secret]),
   };
   return asked as Platform;

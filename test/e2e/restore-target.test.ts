@@ -64,12 +64,16 @@ const nameOf = ({ namespace, name }: HostedCluster): ControlPlaneName => ({
 });
 const targetOf = (of: HostedCluster) => hypershift.restoreTarget(api, nameOf(of));
 async function setPause(of: HostedCluster, pausedUntil: string | null): Promise<void> {
-  await hypershift.setPause(api, nameOf(of), pausedUntil);
+  await hypershift.reconcilers.release(api, nameOf(of), pausedUntil);
   if (pausedUntil === null) return;
-  await waitFor('the pause to be taken up', async () => (await hypershift.readPause(api, nameOf(of))) === pausedUntil, {
-    timeoutSeconds: 60,
-    intervalMilliseconds: 100,
-  });
+  await waitFor(
+    'the pause to be taken up',
+    async () => ((await hypershift.reconcilers.read(api, nameOf(of)))?.text ?? null) === pausedUntil,
+    {
+      timeoutSeconds: 60,
+      intervalMilliseconds: 100,
+    },
+  );
 }
 const get = ({ controlPlaneNamespace }: HostedCluster, ...args: readonly string[]) =>
   cluster.kubectl(['--namespace', controlPlaneNamespace, 'get', ...args]);
@@ -77,7 +81,7 @@ const inTenMinutes = () => new Date(Date.now() + 600_000).toISOString().replace(
 
 /** Works with the hosted API server, through one of its pods, as its administrator. */
 async function throughPod<T>(of: HostedCluster, work: (hostedApi: KubeApi) => Promise<T>): Promise<T> {
-  const { namespace, pods, port, kubeconfig } = await hypershift.hostedApi(api, nameOf(of));
+  const { namespace, pods, port, kubeconfig } = await hypershift.apiServers.reach(api, nameOf(of));
   const [pod = 'none'] = pods;
   const hostedApi = new KubeApi(parseKubeconfig(kubeconfig.reveal(), of.name), {
     attempts: 1,
@@ -187,7 +191,7 @@ describe.each(['single', 'triple'] as const)('the target of a restore of the %s 
     async () => {
       const since = new Date();
       const before = await targetOf(hosted[which]);
-      const tls = await hypershift.etcdTls(api, nameOf(hosted[which]));
+      const tls = await hypershift.datastoreAccess.etcdTls(api, nameOf(hosted[which]));
       const until = inTenMinutes();
       await setPause(hosted[which], until);
       try {
@@ -199,8 +203,8 @@ describe.each(['single', 'triple'] as const)('the target of a restore of the %s 
         const zero = expect.stringContaining('Deployment kube-apiserver is at zero');
         expect(atZero).toEqual({ ...withoutPods(before), pausedUntil: until, warnings: expect.any(Array) });
         expect(atZero.warnings).toEqual(expect.arrayContaining([...before.warnings, zero]));
-        expect(await hypershift.etcdTls(api, nameOf(hosted[which]))).toEqual(tls);
-        expect(await hypershift.hostedApi(api, nameOf(hosted[which]))).toMatchObject({ pods: [] });
+        expect(await hypershift.datastoreAccess.etcdTls(api, nameOf(hosted[which]))).toEqual(tls);
+        expect(await hypershift.apiServers.reach(api, nameOf(hosted[which]))).toMatchObject({ pods: [] });
       } finally {
         await setPause(hosted[which], null);
         await untilServing(hosted[which]);
@@ -255,6 +259,6 @@ describe('a pause, with the account that restores', () => {
 
   it('is not found for a control plane that does not exist', async () => {
     const nobody = { managementCluster: cluster.name, namespace: NAMESPACE, name: 'nobody' };
-    await expect(hypershift.setPause(api, nobody, 'true')).rejects.toThrow(NotFoundError);
+    await expect(hypershift.reconcilers.release(api, nobody, 'true')).rejects.toThrow(NotFoundError);
   });
 });

@@ -27,7 +27,7 @@ beforeAll(async () => {
   try {
     const name = { managementCluster: cluster.name, namespace: hosted.namespace, name: hosted.name };
     const [etcd] = (await hypershift.describe(api, name)).datastores as [Datastore];
-    workload = { ...etcd, tls: await hypershift.etcdTls(api, name) };
+    workload = { ...etcd, tls: await hypershift.datastoreAccess.etcdTls(api, name) };
   } finally {
     api.close();
   }

@@ -5,7 +5,7 @@ import { Secret } from '../../domain/secret.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { isReady } from '../../kube/pod-readiness.ts';
 import { secretText } from '../../kube/secret-text.ts';
-import type { HostedApi } from '../platform.ts';
+import type { HostedApi } from '../api-servers.ts';
 import { controlPlaneNamespace, getHostedCluster, parseHostedCluster } from './hosted-cluster.ts';
 
 const COMPONENT = 'kube-apiserver';

@@ -1,6 +1,6 @@
 import type { Platform } from '../platform.ts';
+import { apiServers } from './api-servers.ts';
 import { describeEtcds, readClientTls } from './etcd.ts';
-import { describeHostedApi } from './hosted-api.ts';
 import {
   completedVersion,
   controlPlaneNamespace,
@@ -10,9 +10,9 @@ import {
   stateOf,
 } from './hosted-cluster.ts';
 import { captureIdentity, encryptionKeysOf, findIdentity } from './identity.ts';
-import { readMark, writeMark } from './mark.ts';
-import { markRestored, pauseHostedCluster, readPause } from './pause.ts';
+import { markRestored, readMark, writeMark } from './mark.ts';
 import { BACKUP_PERMISSIONS, RESTORE_PERMISSIONS } from './permissions.ts';
+import { reconcilers } from './reconcilers.ts';
 import { describeRestoreTarget } from './restore-target.ts';
 
 /** Red Hat OpenShift HyperShift: a HostedCluster whose pods live in the namespace `<its namespace>-<its name>`. */
@@ -57,11 +57,9 @@ export const hypershift: Platform = {
   encryptionKeysOf,
 
   restoreTarget: describeRestoreTarget,
-  etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)),
-  hostedApi: describeHostedApi,
-  setPause: pauseHostedCluster,
-  pauseIsTakenUpBy: "HyperShift's operator (namespace hypershift), which copies it to the HostedControlPlane",
-  readPause,
+  reconcilers,
+  apiServers,
+  datastoreAccess: { etcdTls: (api, name) => readClientTls(api, controlPlaneNamespace(name)) },
   readMark,
   writeMark,
   markRestored,

@@ -5,6 +5,7 @@ import type { SeenMark } from '../platform.ts';
 import { referenceTo } from './hosted-cluster.ts';
 
 const OPERATION_ANNOTATION = 'lifeboat.io/operation';
+const RESTORED_ANNOTATION = 'hypershift.openshift.io/restored-from-backup';
 
 /** The mark as an annotation of the HostedCluster: whoever looks at that sees it. */
 export async function readMark(api: KubeApi, name: ControlPlaneName): Promise<SeenMark | undefined> {
@@ -28,4 +29,12 @@ export async function writeMark(
     if (error instanceof ConflictError || error instanceof NotFoundError) return false;
     throw error;
   }
+}
+
+/**
+ * Says by an annotation that the data are from a backup: HyperShift then repairs what hangs on volumes of before, and takes it away
+ * again (openshift/hypershift #6195, #7851).
+ */
+export async function markRestored(api: KubeApi, name: ControlPlaneName): Promise<void> {
+  await api.merge(referenceTo(name), { metadata: { annotations: { [RESTORED_ANNOTATION]: '' } } });
 }

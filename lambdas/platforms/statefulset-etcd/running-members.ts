@@ -1,5 +1,5 @@
 import { NoUsableMemberError } from '../../domain/errors.ts';
-import type { EtcdMemberPod } from '../../domain/etcd-workload.ts';
+import type { EtcdMemberPod } from '../../domain/datastore.ts';
 import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
 import { isReady } from '../../kube/pod-readiness.ts';
 import type { DeclaredEtcd } from './declared-etcd.ts';

@@ -21,7 +21,7 @@ export async function measure(work: (etcd: MeasuredEtcd) => Promise<void>): Prom
     const cluster = await ports.connect(controlPlane.managementCluster);
     const [etcd] = (await platforms.hypershift.describe(cluster.api, controlPlane)).datastores;
     if (etcd === undefined) throw new Error(`${process.argv[2] ?? ''} has no etcd`);
-    const workload = { ...etcd, tls: await platforms.hypershift.etcdTls(cluster.api, controlPlane) };
+    const workload = { ...etcd, tls: await platforms.hypershift.datastoreAccess.etcdTls(cluster.api, controlPlane) };
     const startedAt = performance.now();
     await work({ ports, workload, reach: { cluster, signal } });
     process.stdout.write(JSON.stringify({ milliseconds: performance.now() - startedAt }));

@@ -35,7 +35,7 @@ function apiServerPod(name: string, { ready = 'True', port = 6443, ...metadata }
 }
 
 const hostedApi = (...objects: readonly KubernetesObject[]) =>
-  hypershift.hostedApi(apiServing([hostedCluster(), ...objects]), CONTROL_PLANE);
+  hypershift.apiServers.reach(apiServing([hostedCluster(), ...objects]), CONTROL_PLANE);
 
 describe('the API server of a control plane', () => {
   it('is reached through its pods that are ready and stay', async () => {
@@ -65,7 +65,7 @@ describe('the API server of a control plane', () => {
   it('is entered with the kubeconfig that the HostedCluster names', async () => {
     const named = { ...hostedCluster(), status: { kubeconfig: { name: 'another' } } };
     const api = apiServing([named, kubeconfigIn('another')]);
-    expect((await hypershift.hostedApi(api, CONTROL_PLANE)).kubeconfig.reveal()).toBe('apiVersion: v1');
+    expect((await hypershift.apiServers.reach(api, CONTROL_PLANE)).kubeconfig.reveal()).toBe('apiVersion: v1');
   });
 
   it('is not found before there is a kubeconfig, and the Secret is named', async () => {

@@ -28,19 +28,30 @@ function hostedControlPlane(pausedUntil: string | null): KubernetesObject {
   return inNamespace('hypershift.openshift.io/v1beta1', 'HostedControlPlane', { name: 'prod' }, { spec });
 }
 
+const { reconcilers } = hypershift;
 const UNTIL = '2026-01-02T03:04:05Z';
 
 describe('a pause', () => {
-  it.each([UNTIL, 'true', null])('is set and taken away (%s) without waiting for anybody', async (pausedUntil) => {
+  it('is set to the second without waiting for anybody', async () => {
     const { api, patches, looks } = copying();
-    await hypershift.setPause(api, CONTROL_PLANE, pausedUntil);
+    const hold = reconcilers.holdUntil(new Date('2026-01-02T03:04:05.678Z'));
+    await reconcilers.hold(api, CONTROL_PLANE, hold);
+    expect(patches).toEqual([{ spec: { pausedUntil: UNTIL } }]);
+    expect(looks()).toBe(0);
+  });
+
+  it.each([UNTIL, 'true', null])('of before (%s) is put back without waiting for anybody', async (pausedUntil) => {
+    const { api, patches, looks } = copying();
+    await reconcilers.release(api, CONTROL_PLANE, pausedUntil);
     expect(patches).toEqual([{ spec: { pausedUntil } }]);
     expect(looks()).toBe(0);
   });
 
   it('is read as the HostedControlPlane has it, and is no pause for nobody where there is none', async () => {
-    const { api } = copying(UNTIL, null, undefined);
-    const read = () => hypershift.readPause(api, CONTROL_PLANE);
-    expect([await read(), await read(), await read()]).toEqual([UNTIL, null, undefined]);
+    const { api } = copying(UNTIL, 'true', null, undefined);
+    const read = () => reconcilers.read(api, CONTROL_PLANE);
+    expect(await read()).toEqual({ text: UNTIL, endsAt: new Date(UNTIL) });
+    expect(await read()).toEqual({ text: 'true', endsAt: null });
+    expect([await read(), await read()]).toEqual([null, undefined]);
   });
 });

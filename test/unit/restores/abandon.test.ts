@@ -4,7 +4,8 @@ import { prepareDataStep } from '../../../lambdas/handlers/prepare-data.ts';
 import { finishRestoreStep } from '../../../lambdas/handlers/finish-restore.ts';
 import { noteBegunPod } from '../../../lambdas/restores/fed-pods.ts';
 import { whyKept } from '../../../lambdas/restores/kept.ts';
-import { readBreach, recordPauseSet } from '../../../lambdas/restores/records.ts';
+import { recordPauseSet } from '../../../lambdas/control-planes/pause.ts';
+import { readBreach } from '../../../lambdas/restores/records.ts';
 import { reportRestore } from '../../../lambdas/restores/report.ts';
 import {
   CONTROL_PLANE,

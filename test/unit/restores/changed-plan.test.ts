@@ -9,7 +9,7 @@ import { Interrupts } from '../../../bin/local/interrupts.ts';
 import type { Ports } from '../../../bin/local/ports.ts';
 import { PlanChangedError, UnsupportedError } from '../../../lambdas/domain/errors.ts';
 import { restorePlanSchema } from '../../../lambdas/domain/restore.ts';
-import { openRestore } from '../../../lambdas/restores/opened.ts';
+import { openRestore } from '../../../lambdas/restores/open-restore.ts';
 import { planRestore } from '../../../lambdas/restores/plan.ts';
 import { readRestorePlan } from '../../../lambdas/restores/records.ts';
 import { reportRestore } from '../../../lambdas/restores/report.ts';

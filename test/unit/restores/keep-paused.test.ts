@@ -6,9 +6,11 @@ import { fenceControlPlaneStep } from '../../../lambdas/handlers/fence-control-p
 import { stopDatastoreStep } from '../../../lambdas/handlers/stop-datastore.ts';
 import type { Progress } from '../../../lambdas/domain/progress.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
-import { keepPaused } from '../../../lambdas/restores/pause.ts';
-import type { OpenedRestore } from '../../../lambdas/restores/opened.ts';
-import { readFenceBegun, readPauseSet } from '../../../lambdas/restores/records.ts';
+import { keepPaused, readPauseSet } from '../../../lambdas/control-planes/pause.ts';
+import type { Site } from '../../../lambdas/control-planes/site.ts';
+import { hypershift } from '../../../lambdas/platforms/hypershift/hypershift.ts';
+import type { Hold, Reconcilers } from '../../../lambdas/platforms/reconcilers.ts';
+import { readFenceBegun } from '../../../lambdas/restores/records.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 import { fenceBegunAt, fencedAt, OPERATION, restoreOnPaper, type PaperRestore } from './restore-on-paper.ts';
@@ -18,13 +20,16 @@ const WAITS = `the pause has to be taken up by ${TAKEN_UP_BY}`;
 
 /** The pauses that are set and what is told where the reconcilers know of these, one look after the other, at 03:00. */
 async function keeping(...known: readonly (string | null | undefined)[]) {
-  const set: (string | null)[] = [];
+  const set: string[] = [];
   const looks = [...known];
-  const platform = {
-    pauseIsTakenUpBy: TAKEN_UP_BY,
-    readPause: () => Promise.resolve(looks.shift()),
-    setPause: (_api: unknown, _name: unknown, pausedUntil: string | null) => {
-      set.push(pausedUntil);
+  const holdOf = (text: string | null | undefined): Hold | null | undefined =>
+    text == null ? text : { text, endsAt: text === 'true' ? null : new Date(text) };
+  const reconcilers: Reconcilers = {
+    ...hypershift.reconcilers,
+    takenUpBy: TAKEN_UP_BY,
+    read: () => Promise.resolve(holdOf(looks.shift())),
+    hold: (_api, _name, { text }) => {
+      set.push(text);
       return Promise.resolve();
     },
   };
@@ -32,8 +37,8 @@ async function keeping(...known: readonly (string | null | undefined)[]) {
   try {
     const journal = new Journal(new DirectoryStore(directory), 'restore');
     const ports = { clock: () => new Date('2026-01-02T03:00:00Z'), journal } as unknown as ClusterRunPorts;
-    const plan = { operation: 'restore-1' };
-    const look = keepPaused({ plan, platform, cluster: {}, name: {} } as unknown as OpenedRestore, ports);
+    const site = { platform: { reconcilers }, cluster: {}, name: {} } as unknown as Site;
+    const look = keepPaused('restore-1', site, ports);
     const told: (string | undefined)[] = [];
     while (looks.length > 0) told.push(await look());
     // Written down, so that nobody takes it for somebody else's.

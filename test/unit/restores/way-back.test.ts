@@ -10,7 +10,8 @@ import { swapDataStep } from '../../../lambdas/handlers/swap-data.ts';
 import { takeSafetyPointStep } from '../../../lambdas/handlers/take-safety-point.ts';
 import { judgeAbandonment } from '../../../lambdas/restores/abandon.ts';
 import { whyKept } from '../../../lambdas/restores/kept.ts';
-import { recordPauseBefore, recordPauseSet, recordSafetyId } from '../../../lambdas/restores/records.ts';
+import { recordPauseBefore, recordPauseSet } from '../../../lambdas/control-planes/pause.ts';
+import { recordSafetyId } from '../../../lambdas/restores/records.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
 import { commandOf } from '../etcd-restore/installed-etcd.ts';
 import {

@@ -9,8 +9,8 @@ import { finishRestoreStep } from '../../../lambdas/handlers/finish-restore.ts';
 import { markControlPlaneStep } from '../../../lambdas/handlers/mark-control-plane.ts';
 import { planRestoreStep } from '../../../lambdas/handlers/plan-restore.ts';
 import { readMark } from '../../../lambdas/operations/mark.ts';
+import { recordPauseSet } from '../../../lambdas/control-planes/pause.ts';
 import { judgeAbandonment } from '../../../lambdas/restores/abandon.ts';
-import { recordPauseSet } from '../../../lambdas/restores/records.ts';
 import { noteStaged } from '../../../lambdas/restores/staging.ts';
 import { CONTROL_PLANE, fencedAt, OPERATION, POINT, restoreOnPaper, type PaperRestore } from './restore-on-paper.ts';
 

@@ -1,14 +1,12 @@
-import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
-import type { DirectedRestore } from '../domain/restore.ts';
+import type { Held } from '../domain/operation.ts';
 import { guardCluster } from '../kube/guarded-cluster.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { checkLock, keepLock } from '../operations/lock.ts';
 import { checkMark, keepMark, type PlannedMarking } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { refuserOfOvertaken, refuseTakenBack } from './resumed.ts';
 
-/** A control plane that a restore has to itself. */
+/** A control plane that an operation has to itself. */
 export interface HeldControlPlane {
   /** Its management cluster; whatever would change something there is refused as {@link holdControlPlane} says. */
   readonly cluster: Cluster;
@@ -17,24 +15,18 @@ export interface HeldControlPlane {
 }
 
 /**
- * Extends lock and mark of a restore, and gives what it may work with under them. LockedError when one is lost, GateError when
- * the control plane is another one than was planned. A change is refused with GateError once the way back or the next step is begun: a delivery
- * that hung until then comes too late.
+ * Extends lock and mark of an operation, and gives what it may work with under them. LockedError when one is lost, GateError when
+ * the control plane is another one than was planned. A change is also refused as `refuse` says, which is asked each time.
  */
 export async function holdControlPlane(
-  item: DirectedRestore & PlannedMarking & { readonly step: RestoreStep },
+  item: Held & PlannedMarking,
+  refuse: () => Promise<void>,
   ports: ClusterRunPorts,
 ): Promise<HeldControlPlane> {
   const { hadExpired } = await keepLock(item, ports);
   await keepMark(item, { wasAway: hadExpired }, ports);
-  const refuseOvertaken = await refuserOfOvertaken(item, ports);
   const checkHold = shared(async () => {
-    await Promise.all([
-      checkLock(item, ports),
-      checkMark(item, ports),
-      refuseTakenBack(item, ports),
-      refuseOvertaken(),
-    ]);
+    await Promise.all([checkLock(item, ports), checkMark(item, ports), refuse()]);
   });
   const { managementCluster } = parseControlPlaneName(item.controlPlane);
   return { cluster: guardCluster(await ports.connect(managementCluster), checkHold), checkHold };

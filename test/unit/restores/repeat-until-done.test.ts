@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import type { Progress } from '../../../lambdas/domain/progress.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
-import { converge } from '../../../lambdas/restores/converge.ts';
+import { repeatUntilDone } from '../../../lambdas/restores/repeat-until-done.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 
@@ -32,7 +32,7 @@ it('tells at once what a step waits for, and whenever that changes', async () =>
     } as const;
     const goal = { step: 'swap-data', direction: 'back', remedy: '' } as const;
     const waits = ['for its image', 'for its node', undefined];
-    expect(await converge(item, goal, ports, () => Promise.resolve(waits.shift()))).toEqual({ done: true });
+    expect(await repeatUntilDone(item, goal, ports, () => Promise.resolve(waits.shift()))).toEqual({ done: true });
     expect(told.slice(0, 2)).toEqual([
       { kind: 'waiting', phase: 'swap-data-back', text: 'for its image' },
       { kind: 'waiting', phase: 'swap-data-back', text: 'for its node' },

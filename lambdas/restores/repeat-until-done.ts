@@ -24,15 +24,15 @@ export interface Goal {
 }
 
 /**
- * Works for a goal: `look` does what is still to be done and says what it waits for, or undefined when all is as it must
+ * Works for a goal: `attempt` does what is still to be done and says what it waits for, or undefined when all is as it must
  * be; it is told for how many seconds the goal is worked for, and repeated, so it must bear that. It changes nothing but by what
  * {@link openRestore} gives. GateError when the goal's time is over.
  */
-export async function converge(
+export async function repeatUntilDone(
   item: LockedRestore,
   { step, direction, remedy }: Goal,
   ports: ClusterRunPorts,
-  look: (workedSeconds: number) => Promise<string | undefined>,
+  attempt: (workedSeconds: number) => Promise<string | undefined>,
 ): Promise<z.infer<typeof convergedSchema>> {
   const name = stepName(step, direction);
   const { limitSeconds } = { ...STEPS, ...PARTS }[step];
@@ -40,7 +40,7 @@ export async function converge(
   const patience = ports.now() + PATIENCE_MILLISECONDS;
   for (;;) {
     ports.signal.throwIfAborted();
-    const waitsFor = await look((ports.clock().getTime() - since.getTime()) / 1000);
+    const waitsFor = await attempt((ports.clock().getTime() - since.getTime()) / 1000);
     const at = ports.clock();
     if (waitsFor === undefined) {
       const startedAt = since.toISOString();

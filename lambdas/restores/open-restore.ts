@@ -1,23 +1,22 @@
 import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
-import { parseControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
+import { holdControlPlane, type HeldControlPlane } from '../control-planes/hold.ts';
+import type { Site } from '../control-planes/site.ts';
+import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { GateError, NotFoundError } from '../domain/errors.ts';
 import type { EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { DatastorePlan, DirectedRestore, LockedRestore, Restore, RestorePlan } from '../domain/restore.ts';
-import { markControlPlane, whyOther } from '../operations/mark.ts';
+import { markControlPlane, whyOther, type PlannedMarking } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import type { Platform } from '../platforms/platform.ts';
 import { platforms } from '../platforms/registry.ts';
-import { holdControlPlane, type HeldControlPlane } from './hold.ts';
 import { isAbandoned, readRestorePlan, recordWayBack } from './records.ts';
+import { refuserOfOvertaken, refuseTakenBack } from './resumed.ts';
 
 /** A restore as its steps work on it. */
 export interface OpenedRestore extends LookedAtRestore, HeldControlPlane {}
 
 /** A restore that is only looked at. */
-export interface LookedAtRestore extends Pick<HeldControlPlane, 'cluster'> {
-  readonly name: ControlPlaneName;
+export interface LookedAtRestore extends Site {
   readonly plan: RestorePlan;
-  readonly platform: Platform;
   /** Each datastore of the plan with how it is installed. */
   readonly datastores: readonly PlannedDatastore[];
 }
@@ -49,7 +48,22 @@ export async function openRestore(
   }
   if (direction === 'back') await recordWayBack(operation, ports.clock(), ports);
   const plan = await readRestorePlan(item, ports);
-  return { ...describePlan(plan), ...(await holdControlPlane({ ...item, step, uid: plan.target.uid }, ports)) };
+  return { ...describePlan(plan), ...(await holdRestore({ ...item, step, uid: plan.target.uid }, ports)) };
+}
+
+/**
+ * What a step may work with under lock and mark; errors as of {@link holdControlPlane}. A change is refused with GateError once the
+ * way back or the next step is begun: a delivery that hung until then comes too late.
+ */
+export async function holdRestore(
+  item: DirectedRestore & PlannedMarking & { readonly step: RestoreStep },
+  ports: ClusterRunPorts,
+): Promise<HeldControlPlane> {
+  const refuseOvertaken = await refuserOfOvertaken(item, ports);
+  const refuse = async () => {
+    await Promise.all([refuseTakenBack(item, ports), refuseOvertaken()]);
+  };
+  return await holdControlPlane(item, refuse, ports);
 }
 
 /** Marks the control plane that was planned. Nothing is marked for a restore that {@link isLeftToOther}. */

@@ -13,7 +13,7 @@ import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { RestorePlan } from '../domain/restore.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { namespacesOf, type OpenedRestore } from './opened.ts';
+import { namespacesOf, type OpenedRestore } from './open-restore.ts';
 
 /**
  * For its node, its image and its volume; more than a slow registry needs. Less than any step's pause lasts: a pod that exchanges data

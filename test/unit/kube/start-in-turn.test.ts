@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { KubeApi } from '../../../lambdas/kube/kube-api.ts';
-import { startInTurn } from '../../../lambdas/restores/workloads.ts';
+import { startInTurn } from '../../../lambdas/kube/workloads.ts';
 
 const WORKLOAD = { kind: 'StatefulSet', namespace: 'clusters-prod', name: 'etcd', replicas: 3 } as const;
 const WAITING = { containerStatuses: [{ state: { waiting: { reason: 'ContainerCreating' } } }] };

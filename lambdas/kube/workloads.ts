@@ -1,9 +1,8 @@
 import { GateError } from '../domain/errors.ts';
-import type { EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../domain/kubernetes-object.ts';
 import type { Workload } from '../domain/restore-target.ts';
-import type { KubeApi } from '../kube/kube-api.ts';
-import { isReady } from '../kube/pod-readiness.ts';
+import type { KubeApi } from './kube-api.ts';
+import { isReady } from './pod-readiness.ts';
 
 const APPS = 'apps/v1';
 
@@ -58,48 +57,15 @@ interface DeletionMetadata {
   readonly deletionGracePeriodSeconds?: number;
 }
 
-/**
- * Starts pods again that ended because the API was away: kubelet would let them wait for up to five minutes before it tries. Only
- * such as somebody makes anew. Gives their names.
- */
-export async function restartCrashed(api: KubeApi, namespace: string): Promise<string[]> {
-  const crashed = await listCrashed(api, namespace);
-  for (const { metadata } of crashed) {
-    const { name, uid } = metadata;
-    await api.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, uid === undefined ? {} : { uid });
-  }
-  return crashed.map(({ metadata }) => metadata.name);
-}
-
-/** The names of pods that crash and that somebody makes anew. */
-export async function crashedPods(api: KubeApi, namespace: string): Promise<string[]> {
-  return (await listCrashed(api, namespace)).map(({ metadata }) => metadata.name);
-}
-
-async function listCrashed(api: KubeApi, namespace: string): Promise<KubernetesObject[]> {
-  const pods = await api.list('v1', 'Pod', { namespace });
-  return pods.filter((pod) => (pod.metadata.ownerReferences ?? []).length > 0 && isCrashed(pod));
-}
-
 function isRunning(pod: KubernetesObject): boolean {
   const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
   return containerStatuses.length > 0 && containerStatuses.every(({ state }) => state?.running !== undefined);
-}
-
-function isCrashed(pod: KubernetesObject): boolean {
-  const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
-  return containerStatuses.some(({ state }) => state?.waiting?.reason === 'CrashLoopBackOff');
 }
 
 /** A workload as it is: the replicas that it is told, and its pods that have not ended. */
 interface Standing {
   readonly replicas: number;
   readonly pods: readonly KubernetesObject[];
-}
-
-/** The StatefulSet that a datastore's members are pods of. */
-export function statefulSetOf({ namespace, statefulSet, members }: EtcdInstallation): Workload {
-  return { kind: 'StatefulSet', namespace, name: statefulSet, replicas: members.length };
 }
 
 /** The pods of a workload that have not ended. GateError when it is gone. */
@@ -145,7 +111,7 @@ async function bringTo(
 interface PodStatus {
   readonly phase?: string;
   readonly containerStatuses?: readonly {
-    readonly state?: { readonly running?: object; readonly waiting?: { readonly reason?: string } };
+    readonly state?: { readonly running?: object };
   }[];
 }
 
