@@ -311,7 +311,7 @@ describe('a step on the way forward that hung until the restore was taken back',
     const late = await holdRestore(item, a.ports);
     expect(await endsNothing({ ...item, direction: 'back' }, a.ports)).toBe(true);
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: NAMESPACE, name: `late-${name}` } };
-    await expect(late.cluster.api.create(object)).rejects.toThrow(/restore-1 was being taken back/);
+    await expect(late.cluster.api.create(object)).rejects.toThrow(/restore-1 was being rolled back/);
     const back = await holdRestore({ ...item, direction: 'back' }, a.ports);
     await back.cluster.api.create(object);
   });
