@@ -102,7 +102,7 @@ export type DirectedRestore = z.infer<typeof directedRestoreSchema>;
 export type Direction = DirectedRestore['direction'];
 
 /** Whether a step has reached what it works for; if not, the machine waits and asks again. */
-export const convergedSchema = z.object({ done: z.boolean() });
+export const attemptedSchema = z.object({ done: z.boolean() });
 
 /** When a step was begun and done. */
 export const stepTimesSchema = z.object({ startedAt: z.iso.datetime(), doneAt: z.iso.datetime() });

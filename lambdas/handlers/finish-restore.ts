@@ -1,9 +1,9 @@
-import { directedRestoreSchema, convergedSchema } from '../domain/restore.ts';
+import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
 import { finishRestore } from '../restores/finish.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 
 /** Takes the pause and everything of the operation away. */
-export const finishRestoreStep = defineStep(directedRestoreSchema, convergedSchema, finishRestore);
+export const finishRestoreStep = defineStep(directedRestoreSchema, attemptedSchema, finishRestore);
 
 export const handler = clusterFunction(finishRestoreStep, 'restore');

@@ -1,9 +1,9 @@
-import { directedRestoreSchema, convergedSchema } from '../domain/restore.ts';
+import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
 import { stopDatastore } from '../restores/datastore.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 
 /** Brings the datastores to zero. */
-export const stopDatastoreStep = defineStep(directedRestoreSchema, convergedSchema, stopDatastore);
+export const stopDatastoreStep = defineStep(directedRestoreSchema, attemptedSchema, stopDatastore);
 
 export const handler = clusterFunction(stopDatastoreStep, 'restore');

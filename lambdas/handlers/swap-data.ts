@@ -1,9 +1,9 @@
-import { directedRestoreSchema, convergedSchema } from '../domain/restore.ts';
+import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
 import { swapData } from '../restores/datastore.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 
 /** Exchanges the data of every member, or puts the old ones back. */
-export const swapDataStep = defineStep(directedRestoreSchema, convergedSchema, swapData);
+export const swapDataStep = defineStep(directedRestoreSchema, attemptedSchema, swapData);
 
 export const handler = clusterFunction(swapDataStep, 'restore');

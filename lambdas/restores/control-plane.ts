@@ -5,7 +5,7 @@ import { isApiReady } from '../control-planes/api-gate.ts';
 import { withAnyMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError } from '../domain/errors.ts';
-import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
+import type { attemptedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { holdFence } from './hold-fence.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
@@ -23,7 +23,7 @@ const READS_AT_ONCE = 16;
 export async function startControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, 'start-control-plane', ports);
   const { platform, cluster, name } = restore;

@@ -6,7 +6,7 @@ import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { disarmNoSpace, writesWaitFor } from '../datastores/etcd/restore/write-gate.ts';
 import { GateError } from '../domain/errors.ts';
 import { statefulSetOf } from '../domain/restore-target.ts';
-import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { attemptedSchema, DirectedRestore } from '../domain/restore.ts';
 import { endWorkload, scaleTo, startInTurn } from '../kube/workloads.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { isOtherContent } from './breach.ts';
@@ -17,10 +17,10 @@ import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from
 import { repeatUntilDone } from './repeat-until-done.ts';
 import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
 
-type Converged = z.infer<typeof convergedSchema>;
+type Attempted = z.infer<typeof attemptedSchema>;
 
 /** Brings the datastores to zero, until no pod has their volumes any more. */
-export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Attempted> {
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, 'stop-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);
@@ -37,7 +37,7 @@ export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPort
 }
 
 /** Puts what was prepared where the data was, on every member, or puts the old data back. */
-export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): Promise<Attempted> {
   await refuseTakenBack(item, ports);
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, 'swap-data', ports);
@@ -60,7 +60,7 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
  * or exactly that of the time before; one that did not serve then gets the replicas that it had, and no more is asked of it.
  * Forward, they must take writes, and what the API servers left behind that are no more is removed.
  */
-export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Converged> {
+export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Attempted> {
   if (await startsNothing('start-datastore', item, ports)) return { done: true };
   const restore = await openRestore(item, 'start-datastore', ports);
   const pauseWaits = await holdFence(item, restore, ports);

@@ -4,7 +4,7 @@ import { withMember } from '../datastores/etcd/reach-member.ts';
 import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { DatastoreError, GateError } from '../domain/errors.ts';
 import type { EtcdWorkload } from '../domain/etcd-workload.ts';
-import type { convergedSchema, DirectedRestore } from '../domain/restore.ts';
+import type { attemptedSchema, DirectedRestore } from '../domain/restore.ts';
 import { readMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { holdFence } from './hold-fence.ts';
@@ -21,7 +21,7 @@ import { endsNothing, standingOf } from './resumed.ts';
 export async function fenceControlPlane(
   item: DirectedRestore,
   ports: ClusterRunPorts,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   if (await endsNothing(item, ports)) return { done: true };
   const standing = item.direction === 'back' ? 'swapping' : await standingOf(item, ports);
   const restore = await openRestore(item, 'fence-control-plane', ports);
@@ -75,7 +75,7 @@ async function pauseControlPlane(
   item: DirectedRestore,
   pauseWaits: () => Promise<string | undefined>,
   ports: ClusterRunPorts,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   const goal = {
     step: 'pause-control-plane',
     direction: item.direction,

@@ -4,7 +4,7 @@ import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
 import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
 import { GateError } from '../domain/errors.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
-import type { convergedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
+import type { attemptedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import { crashedPods, restartCrashed } from '../kube/crashed-pods.ts';
 import { removeMark } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
@@ -38,7 +38,7 @@ const CRASHED_SECONDS = 30;
 export async function finishRestore(
   item: DirectedRestore,
   ports: ClusterRunPorts,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   const step = stepName('finish-restore', item.direction);
   if (await ports.journal.has(item.operation, doneName(step))) {
     await removeMark(item, ports);
@@ -67,7 +67,7 @@ export async function finishRestore(
   const cleared = await withVolumesToClear(restore, isKept, ({ pod }) => untouched.includes(pod));
   const clear = onVolumes(cleared, { action: 'clear', isCopied: isRestored && !isKept }, ports);
   let isCleared = false;
-  const converged = await repeatUntilDone(item, goal, ports, async (workedSeconds) => {
+  const attempted = await repeatUntilDone(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
       const waitsFor = await clear();
       if (waitsFor !== undefined) return waitsFor;
@@ -82,8 +82,8 @@ export async function finishRestore(
     return undefined;
   });
   // At last: until then nobody else may begin.
-  if (converged.done) await removeMark(item, ports);
-  return converged;
+  if (attempted.done) await removeMark(item, ports);
+  return attempted;
 }
 
 /** GateError where all would be left paused no more, and stopped: what was fenced must be started again before. */

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type * as z from 'zod';
 import { FETCH_CONTAINER, preparationPod, type PreparationPlan } from '../datastores/etcd/restore/helper-pods.ts';
 import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
-import { stepTimesSchema, type convergedSchema, type DirectedRestore } from '../domain/restore.ts';
+import { stepTimesSchema, type attemptedSchema, type DirectedRestore } from '../domain/restore.ts';
 import { stagedKey } from '../domain/staging.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { snapshotObject } from '../recovery-points/layout.ts';
@@ -29,7 +29,7 @@ const URL_SECONDS = 900;
 export async function prepareData(
   item: DirectedRestore,
   ports: ClusterRunPorts,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   // The pods are gone when the restore has ended: a late delivery must not prepare anything again.
   const prepared = await ports.journal.read(item.operation, doneName('prepare-data'), stepTimesSchema);
   if (prepared !== undefined) return { done: true };

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { GateError } from '../domain/errors.ts';
-import { stepTimesSchema, type convergedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
+import { stepTimesSchema, type attemptedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { changeJson } from '../store/stored-json.ts';
 import { PARTS, STEPS, type Awaited } from '../../statemachines/restore-control-plane/steps.ts';
@@ -33,7 +33,7 @@ export async function repeatUntilDone(
   { step, direction, remedy }: Goal,
   ports: ClusterRunPorts,
   attempt: (workedSeconds: number) => Promise<string | undefined>,
-): Promise<z.infer<typeof convergedSchema>> {
+): Promise<z.infer<typeof attemptedSchema>> {
   const name = stepName(step, direction);
   const { limitSeconds } = { ...STEPS, ...PARTS }[step];
   const since = await noteWaiting(item.operation, name, ports);
