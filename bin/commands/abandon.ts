@@ -19,7 +19,10 @@ export async function abandon(ports: Ports, operation: string, options: AbandonO
   const judged = await judgeAbandonment(operation, ports);
   const { restore, way, breach = null } = judged;
   const text = describeAbandonment(judged);
-  if (options.dryRun) return { json: { operation, way, breach, result: null }, text };
+  if (options.dryRun) {
+    const dryRun = `dry run: nothing was done. To do it: lifeboat abandon ${operation}`;
+    return { json: { operation, way, breach, result: null }, text: `${text}\n${dryRun}` };
+  }
   await confirm(text, 'Abandon it?', options.yes, ports.signal);
   return await asOnlyWorker(operation, ports, async ({ signal }) => {
     const result = await runRestoreMachine(restore.plan, { abandon: operation }, { ...ports, signal });

@@ -5,6 +5,7 @@ import {
 } from '../../lambdas/domain/control-plane.ts';
 import { NotFoundError } from '../../lambdas/domain/errors.ts';
 import { saysFuture, type CataloguedPoint, type UnreadablePoint } from '../../lambdas/store/catalogue.ts';
+import { missingStore } from '../local/missing-store.ts';
 import type { Ports } from '../local/ports.ts';
 import { formatTable } from '../output/format.ts';
 import { describeAge, describePurpose, formatTaken } from '../output/point-text.ts';
@@ -41,6 +42,8 @@ function refuseUnknownCluster(controlPlane: ControlPlaneName, { managementCluste
 }
 
 function describeNone(controlPlane: string | undefined, { store }: ListPorts): string {
+  const missing = missingStore(store);
+  if (missing !== undefined) return missing;
   if (controlPlane === undefined) return `no recovery points in ${store.location}`;
   return `no recovery points of ${controlPlane} in ${store.location}; is the name right? "lifeboat discover" shows the control planes`;
 }

@@ -51,6 +51,9 @@ export async function restore(
 ): Promise<CommandResult> {
   parseControlPlaneName(controlPlane);
   const former = options.resume === undefined ? undefined : await readPlan(ports, controlPlane, options.resume);
+  if (former !== undefined && (await ports.journal.has(former.operation, 'result'))) {
+    ports.report({ kind: 'note', text: `restore ${former.operation} has ended already: this is how` });
+  }
   if (former !== undefined && !(await isUnfenced(former, ports))) {
     if (options.dryRun) return { json: { plan: former, result: null }, text: describePlan(former, ports.clock()) };
     return await asOnlyWorker(former.operation, ports, ({ signal }) =>

@@ -7,6 +7,7 @@ import { discoverAll, type Discovery } from '../../lambdas/platforms/discover.ts
 import { readDismissals } from '../../lambdas/policy-runs/seen-before.ts';
 import { policyStatuses } from '../../lambdas/policy-runs/status.ts';
 import { newestVerified, type CataloguedPoint, type UnreadablePoint } from '../../lambdas/store/catalogue.ts';
+import { missingStore } from '../local/missing-store.ts';
 import type { Ports } from '../local/ports.ts';
 import { EXIT } from '../output/exit-codes.ts';
 import { formatAge, formatTable } from '../output/format.ts';
@@ -52,7 +53,9 @@ export async function status(ports: StatusPorts): Promise<CommandResult> {
     const exists = unreachable.has(managementCluster) ? null : existing.has(controlPlane);
     return describe(controlPlane, exists, byControlPlane.get(controlPlane) ?? [], now);
   });
+  const missing = missingStore(ports.store);
   const found = [
+    ...(missing === undefined ? [] : [missing]),
     ...unfinished.map(describeUnfinished),
     ...(await describeMissing(discovery, byControlPlane, now, ports)),
     ...statuses

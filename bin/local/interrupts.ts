@@ -42,6 +42,7 @@ export class Interrupts {
   readonly #interrupt = (): void => {
     const sentence = this.#sentence;
     if (sentence === undefined) {
+      if (!this.#ending.signal.aborted) this.#print('Interrupted: ending.');
       this.#ending.abort(new InterruptedError('interrupted'));
     } else {
       this.#sentence = undefined;

@@ -27,14 +27,14 @@ const NARROWEST_SENTENCE = 24;
 const GAP = '  ';
 
 /**
- * Columns under upper-case headings, two spaces apart; the last column is not padded. Rows that are wider than the terminal, or 80 columns,
+ * Columns under upper-case headings, two spaces apart; the last column is not padded. Rows that are wider than the terminal
  * go on in further lines, indented, and the headings with them; sentences in the last column are broken. Names never are: they
  * are there to be copied.
  */
 export function formatTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
-  columns = Math.max(NARROWEST_COLUMNS, process.stdout.columns || 0),
+  columns = process.stdout.isTTY ? Math.max(NARROWEST_COLUMNS, process.stdout.columns) : Infinity,
 ): string {
   const lines = [headings, ...rows];
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));

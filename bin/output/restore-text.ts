@@ -96,7 +96,7 @@ export function describeAbandonment({ restore, way, breach, other }: Abandonment
   };
   const directories = target.datastores.map(({ mountPath }) => `${mountPath}/lifeboat-${operation}`).join(', ');
   return [
-    `restore ${operation} of ${controlPlane} to ${point} is closed for ever`,
+    `abandoning restore ${operation} of ${controlPlane} to ${point} closes it for ever:`,
     ...(breach === undefined || breach === other
       ? []
       : [`warning:   somebody may have written behind its fence: ${breach}`]),

@@ -10,6 +10,7 @@ export function enrolmentCommand(
   more: readonly string[] = [],
   administrator = '<admin kubeconfig>',
 ): string {
-  const options = ['--for', purpose, '--apply', ...more, '--kubeconfig', administrator];
+  // The account's kubeconfig is there already wherever this line is needed.
+  const options = ['--for', purpose, '--apply', '--force', ...more, '--kubeconfig', administrator];
   return `lifeboat enroll ${managementCluster} ${options.join(' ')}`;
 }

@@ -32,12 +32,18 @@ export async function unfinishedRestores({
     const plan = await journal.read(operation, 'plan', plannedSchema);
     if (plan === undefined) continue;
     const { controlPlane } = plan;
-    const isAtWork =
-      (await locks.readHeld(operationLock(operation))) !== undefined ||
-      (await locks.readHeld(controlPlaneLock(controlPlane)))?.owner === operation;
-    if (!isAtWork) found.push({ operation, controlPlane, begunAt, isAbandoned: documents.has('abandoned') });
+    if (!(await isAtWork(operation, controlPlane, locks)))
+      found.push({ operation, controlPlane, begunAt, isAbandoned: documents.has('abandoned') });
   }
   return found;
+}
+
+/** A process shows by its own lease whether it works; an execution in AWS has none, and is taken to while the control plane's stands. */
+async function isAtWork(operation: string, controlPlane: string, locks: RunPorts['locks']): Promise<boolean> {
+  if (await locks.wasEverTaken(operationLock(operation))) {
+    return (await locks.readHeld(operationLock(operation))) !== undefined;
+  }
+  return (await locks.readHeld(controlPlaneLock(controlPlane)))?.owner === operation;
 }
 
 /** What it is and what to do, for people. */

@@ -28,6 +28,11 @@ export async function choosePoint(
     },
   });
   if (point !== undefined) return point;
+  if ((await catalogue.newest(controlPlane)) === undefined) {
+    throw new NotFoundError(`there are no recovery points of ${formatControlPlaneName(controlPlane)}`, {
+      remedy: 'Check the name, and that the store is the right one: "lifeboat list" shows what it has.',
+    });
+  }
   const when = upTo === undefined ? '' : ` from before ${upTo.toISOString()}`;
   throw new NotFoundError(`${formatControlPlaneName(controlPlane)} has no verified recovery point${when}`, {
     remedy: '"lifeboat list" shows what there is; "lifeboat verify" proves one that is only stored.',

@@ -100,10 +100,10 @@ export async function followPod(
 
 const REMEDIES: Readonly<Record<Block['cause'], string>> = {
   image:
-    'Set restore.helperImage in lifeboat.yaml to an image that this cluster can pull, e.g. a mirror in your own registry. Then restore again, or go on with --resume.',
+    'Set restore.helperImage in lifeboat.yaml to an image that this cluster can pull, e.g. a mirror in your own registry. Then restore again.',
   configuration:
-    'Put right what kubelet says; if the image may not run as root here, set restore.helperImage to one that runs as another user. Then restore again, or go on with --resume.',
-  scheduling: 'Put right what the scheduler names, e.g. room on the node. Then restore again, or go on with --resume.',
+    'Put right what kubelet says; if the image may not run as root here, set restore.helperImage to one that runs as another user. Then restore again.',
+  scheduling: 'Put right what the scheduler names, e.g. room on the node. Then restore again.',
   other: '',
 };
 

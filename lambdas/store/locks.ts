@@ -104,6 +104,11 @@ export class Locks {
     return { ...lease, name, isExpired: isExpired(lease, seen) };
   }
 
+  /** Whether anybody has ever had it. */
+  async wasEverTaken(name: string): Promise<boolean> {
+    return (await this.#find(name)) !== undefined;
+  }
+
   /** The store's own time, by a lock that was just taken or extended. */
   async storeTime(name: string): Promise<Date> {
     return (await this.#store.observe(keyOf(name))).at;
@@ -152,17 +157,28 @@ function subjectOf(name: string): string {
 }
 
 function lockedBy(name: string, { owner, purpose, expiresAt }: Lease): LockedError {
+  const subject = subjectOf(name);
+  const isRestore = purpose.startsWith('restores ');
   return new LockedError(
-    `${subjectOf(name)} is locked by ${owner} (${purpose}) until ${expiresAt}, or longer while that works`,
+    `${subject} is locked by ${owner} (${purpose}) until ${expiresAt}, or longer while that works`,
     {
       remedy:
-        'Wait for it to end. When nobody works on it any more, the lock is free at that time; a restore that was ended goes on with --resume.',
+        'Wait for it to end. When nobody works on it any more, the lock is free at that time.' +
+        (isRestore
+          ? ` "lifeboat operations" shows who works on it. A restore that was left goes on with: lifeboat restore ${subject} --resume ${owner}, or is closed with: lifeboat abandon ${owner}`
+          : ''),
     },
   );
 }
 
 function lostLock(name: string, held: Lease | undefined): LockedError {
-  if (held?.releasedAt === null) return lockedBy(name, held);
+  if (held === undefined) {
+    return new LockedError(`the lock on ${subjectOf(name)} is gone from the store`, {
+      remedy:
+        'See that the store is there and whole, e.g. that its directory is mounted. Then "lifeboat operations" shows what has not ended, and "lifeboat operation <operation>" how it goes on.',
+    });
+  }
+  if (held.releasedAt === null) return lockedBy(name, held);
   return new LockedError(`the lock on ${subjectOf(name)} was given back meanwhile`, {
     remedy: 'Another run of the same operation has ended it; look at how that came out.',
   });

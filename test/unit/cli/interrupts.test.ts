@@ -20,12 +20,13 @@ describe('an interruption that is held back', () => {
     interrupts.holdBack('held back');
     expect(interrupts.signal.aborted).toBe(false);
     process.emit('SIGINT');
-    expect(told).toEqual(['held back']);
+    expect(told).toEqual(['held back', 'Interrupted: ending.']);
     expect(interrupts.signal.aborted).toBe(true);
   });
 
-  it('ends at once where nothing holds it back', () => {
+  it('ends at once where nothing holds it back, and says so once', () => {
     process.emit('SIGTERM');
-    expect([told, interrupts.signal.aborted]).toEqual([[], true]);
+    process.emit('SIGTERM');
+    expect([told, interrupts.signal.aborted]).toEqual([['Interrupted: ending.'], true]);
   });
 });

@@ -13,13 +13,13 @@ afterEach(() => {
 });
 
 /** Waits for each of them under one watch. */
-function waitFor<Names extends string[]>(...names: Names): Awaited[] {
+function waitFor(...names: readonly string[]): Awaited[] {
   return tellSilence(
     (progress) => told.push(describeProgress(progress)),
-    () => names.map(startWaiting),
+    () => names.map((name) => startWaiting(name)),
   );
 }
-const pass = (seconds: number) => jest.advanceTimersByTime(seconds * 1000);
+const pass = (seconds: number) => { jest.advanceTimersByTime(seconds * 1000); };
 
 it('tells within five seconds of what nothing is heard from, every second, and when it is heard again', () => {
   const [store] = waitFor('the store');

@@ -30,7 +30,7 @@ describe('what the API server refuses to an account', () => {
     const error = await refusalFor(purpose, status);
     expect(error).toBeInstanceOf(PermissionError);
     expect(error.remedy).toMatch(
-      new RegExp(`: lifeboat enroll mgmt-a --for ${purpose} --apply --kubeconfig <admin kubeconfig>$`),
+      new RegExp(`: lifeboat enroll mgmt-a --for ${purpose} --apply --force --kubeconfig <admin kubeconfig>$`),
     );
   });
 });
