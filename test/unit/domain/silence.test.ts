@@ -19,7 +19,9 @@ function waitFor(...names: readonly string[]): Awaited[] {
     () => names.map((name) => startWaiting(name)),
   );
 }
-const pass = (seconds: number) => { jest.advanceTimersByTime(seconds * 1000); };
+const pass = (seconds: number) => {
+  jest.advanceTimersByTime(seconds * 1000);
+};
 
 it('tells within five seconds of what nothing is heard from, every second, and when it is heard again', () => {
   const [store] = waitFor('the store');
