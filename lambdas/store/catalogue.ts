@@ -94,13 +94,13 @@ function isVerifiedBackup(point: CataloguedPoint): boolean {
   return verdict === 'verified' && manifest.reason !== 'safety' && misplaced(point) === undefined;
 }
 
-/** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
 /** Of which other recovery point the manifest in a point's place is; undefined when it is its own. */
 export function misplaced({ address, manifest: { id, controlPlane } }: CataloguedPoint): string | undefined {
   const isItsOwn = id === address.id && controlPlane === formatControlPlaneName(address.controlPlane);
   return isItsOwn ? undefined : `${controlPlane}/${id}`;
 }
 
+/** The recovery points in a store, read from the manifests: whatever has no manifest does not exist. */
 export class Catalogue {
   readonly #store: ObjectStore;
 

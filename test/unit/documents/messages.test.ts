@@ -12,7 +12,6 @@ const LEAST_CHARACTERS = 8;
 const NOT_TOLD = [
   'lambdas/datastores/etcd/wire/grpc-frames.ts',
   'lambdas/datastores/etcd/wire/messages.ts',
-  'lambdas/datastores/etcd/wire/protobuf.ts',
   'lambdas/store/object-key.ts',
 ];
 

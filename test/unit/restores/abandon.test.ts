@@ -167,6 +167,13 @@ describe('what a restore has put aside on the volumes', () => {
     expect(await whyKept(OPERATION, 'forward', restore.ports)).toBe(why);
   });
 
+  it('stays when the safety recovery point is of members without a leader: they may lack what the others acknowledged', async () => {
+    await killedAfter(SERVED, 'true', { 'steps/take-safety-point': { ...safety('verified'), isComplete: false } });
+    expect(await whyKept(OPERATION, 'forward', restore.ports)).toBe(
+      `safety recovery point ${POINT} was taken of members without a leader and may lack the last writes`,
+    );
+  });
+
   it('goes after the old data were put back', async () => {
     await killedAfter([...SWAPPING, 'swap-data-back'], 'true');
     expect(await whyKept(OPERATION, 'back', restore.ports)).toBeUndefined();
