@@ -1,18 +1,24 @@
 import process from 'node:process';
 import { InterruptedError } from '../output/exit-codes.ts';
 
+/** One Ctrl-C comes twice where npm has started us: from the terminal, and from npm, which passes it on. */
+const ECHO_MILLISECONDS = 250;
+
 /**
  * The signals that end a command: Ctrl-C and SIGTERM. Where ending at once would leave a control plane without its API, the first
  * one only says so, and the next one ends.
  */
 export class Interrupts {
   readonly #print: (sentence: string) => void;
+  readonly #now: () => number;
+  #lastAt = -Infinity;
   #ending = new AbortController();
   #sentence: string | undefined;
   #isHeldBack = false;
 
-  constructor(print: (sentence: string) => void) {
+  constructor(print: (sentence: string) => void, now = () => performance.now()) {
     this.#print = print;
+    this.#now = now;
     process.on('SIGINT', this.#interrupt).on('SIGTERM', this.#interrupt);
   }
 
@@ -40,6 +46,9 @@ export class Interrupts {
   }
 
   readonly #interrupt = (): void => {
+    const isEcho = this.#now() - this.#lastAt < ECHO_MILLISECONDS;
+    this.#lastAt = this.#now();
+    if (isEcho) return;
     const sentence = this.#sentence;
     if (sentence === undefined) {
       if (!this.#ending.signal.aborted) this.#print('Interrupted: ending.');

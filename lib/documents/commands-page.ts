@@ -22,7 +22,7 @@ export function commandsPage(): string {
 
 <!-- Written by "npm run documents" from the command line itself. -->
 
-In a clone \`npx lifeboat\` works right after \`npm ci\`.
+How it is called in a clone: [README](../README.md#use-it).
 
 - A control plane is \`<management cluster>/<namespace>/<name>\`. For HyperShift, namespace and name are those of the HostedCluster.
 - A point is \`<id>\` or \`<control plane>/<id>\`.
