@@ -43,7 +43,7 @@ function refuseUnknownCluster(controlPlane: ControlPlaneName, { managementCluste
 
 function describeNone(controlPlane: string | undefined, { store }: ListPorts): string {
   const missing = missingStore(store);
-  if (missing !== undefined) return missing;
+  if (missing !== undefined) return `no recovery points: ${missing}`;
   if (controlPlane === undefined) return `no recovery points in ${store.location}`;
   return `no recovery points of ${controlPlane} in ${store.location}; is the name right? "lifeboat discover" shows the control planes`;
 }

@@ -1,5 +1,8 @@
 import type { Purpose } from './purpose.ts';
 
+/** For an account whose kubeconfig is there already. */
+export const ANEW = ['--force'] as const;
+
 /**
  * The line that gives an account of Lifeboat all that a purpose needs on a management cluster, and a new token; `more` are further options. It
  * needs the kubeconfig of somebody who may grant that, which the account itself may not.
@@ -10,7 +13,6 @@ export function enrolmentCommand(
   more: readonly string[] = [],
   administrator = '<admin kubeconfig>',
 ): string {
-  // The account's kubeconfig is there already wherever this line is needed.
-  const options = ['--for', purpose, '--apply', '--force', ...more, '--kubeconfig', administrator];
+  const options = ['--for', purpose, '--apply', ...more, '--kubeconfig', administrator];
   return `lifeboat enroll ${managementCluster} ${options.join(' ')}`;
 }

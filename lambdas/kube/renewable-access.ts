@@ -1,4 +1,4 @@
-import { enrolmentCommand } from '../domain/enrolment-command.ts';
+import { ANEW, enrolmentCommand } from '../domain/enrolment-command.ts';
 import { CredentialsRefusedError } from './api-failure.ts';
 import type { ClusterAccess } from './cluster-access.ts';
 import { checkedAccess, type ClusterAccesses, type FoundAccess } from './management-cluster-access.ts';
@@ -22,7 +22,7 @@ export async function readRenewableAccess(
   const enrolled = (access: ClusterAccess): ClusterAccess =>
     accesses.purpose === undefined
       ? access
-      : { ...access, enrolment: enrolmentCommand(managementCluster, accesses.purpose) };
+      : { ...access, enrolment: enrolmentCommand(managementCluster, accesses.purpose, ANEW) };
   let current = enrolled(checkedAccess(found));
   let renewing: Promise<ClusterAccess | undefined> | undefined;
   let readInVain = false;

@@ -1,5 +1,5 @@
 import type { ControlPlaneName } from '../domain/control-plane.ts';
-import { enrolmentCommand } from '../domain/enrolment-command.ts';
+import { ANEW, enrolmentCommand } from '../domain/enrolment-command.ts';
 import { deniedPermissions, describePermission } from '../kube/access-reviews.ts';
 import { permissionsOf } from '../kube/enrolment-objects.ts';
 import type { CallOptions, KubeApi } from '../kube/kube-api.ts';
@@ -22,7 +22,7 @@ export async function warningsOfRights(
     denied = await deniedPermissions(api, denied, { ...options, namespace });
   }
   if (denied.length === 0) return [];
-  const enrol = enrolmentCommand(name.managementCluster, 'restore');
+  const enrol = enrolmentCommand(name.managementCluster, 'restore', ANEW);
   return [
     `this account may not ${denied.map(describePermission).join(', ')}, unless for objects of certain names: without them the restore fails half way and is rolled back; "${enrol}" makes one that may`,
   ];
