@@ -7,10 +7,9 @@ import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError } from '../domain/errors.ts';
 import type { attemptedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import { holdFence } from './hold-fence.ts';
+import { repeatBehindFence } from './hold-fence.ts';
 import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { recordApiBack } from './records.ts';
-import { repeatUntilDone } from './repeat-until-done.ts';
 import { startsNothing } from './resumed.ts';
 
 /** More would only wait for each other in one connection. */
@@ -27,15 +26,11 @@ export async function startControlPlane(
   if (await startsNothing('start-control-plane', item, ports)) return { done: true };
   const restore = await openRestore(item, 'start-control-plane', ports);
   const { platform, cluster, name } = restore;
-  const pauseWaits = await holdFence(item, restore, ports);
   const goal = {
     step: 'start-control-plane',
-    direction: item.direction,
     remedy: 'Read the logs of the API servers; the datastore serves.',
   } as const;
-  return await repeatUntilDone(item, goal, ports, async () => {
-    const pauseWaitsFor = await pauseWaits();
-    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
+  return await repeatBehindFence(item, restore, goal, ports, async () => {
     for (const writer of restore.plan.target.writers) {
       const replicas = item.direction === 'forward' ? writer.replicas : writer.foundReplicas;
       const waitsFor = await platform.apiServers.start(cluster.api, name, { ...writer, replicas });

@@ -11,10 +11,9 @@ import { endWorkload, scaleTo, startInTurn } from '../kube/workloads.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { isOtherContent } from './breach.ts';
 import { onVolumes } from './follow-pods.ts';
-import { holdFence } from './hold-fence.ts';
+import { repeatBehindFence } from './hold-fence.ts';
 import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
 import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
-import { repeatUntilDone } from './repeat-until-done.ts';
 import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
 
 type Attempted = z.infer<typeof attemptedSchema>;
@@ -23,11 +22,8 @@ type Attempted = z.infer<typeof attemptedSchema>;
 export async function stopDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Attempted> {
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, 'stop-datastore', ports);
-  const pauseWaits = await holdFence(item, restore, ports);
   const remedy = 'Look at the pods of the StatefulSet: something keeps them, e.g. a node that does not answer.';
-  return await repeatUntilDone(item, { step: 'stop-datastore', direction: item.direction, remedy }, ports, async () => {
-    const pauseWaitsFor = await pauseWaits();
-    if (pauseWaitsFor !== undefined) return pauseWaitsFor;
+  return await repeatBehindFence(item, restore, { step: 'stop-datastore', remedy }, ports, async () => {
     for (const { installation } of restore.datastores) {
       const waitsFor = await endWorkload(restore.cluster.api, statefulSetOf(installation));
       if (waitsFor !== undefined) return waitsFor;
@@ -41,18 +37,12 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
   await refuseTakenBack(item, ports);
   if (await endsNothing(item, ports)) return { done: true };
   const restore = await openRestore(item, 'swap-data', ports);
-  const pauseWaits = await holdFence(item, restore, ports);
   const remedy =
     'Look at the pods named lifeboat-… in the namespace of the control plane and their events. One that stays while it is deleted is on a ' +
     'node that does not answer: bring the node back, or make sure that it is off and delete the Node. Then resume the restore.';
   const action = item.direction === 'forward' ? 'swap' : 'back';
   const look = onVolumes(restore, { action }, ports);
-  return await repeatUntilDone(
-    item,
-    { step: 'swap-data', direction: item.direction, remedy },
-    ports,
-    async () => (await pauseWaits()) ?? (await look()),
-  );
+  return await repeatBehindFence(item, restore, { step: 'swap-data', remedy }, ports, look);
 }
 
 /**
@@ -63,29 +53,21 @@ export async function swapData(item: DirectedRestore, ports: ClusterRunPorts): P
 export async function startDatastore(item: DirectedRestore, ports: ClusterRunPorts): Promise<Attempted> {
   if (await startsNothing('start-datastore', item, ports)) return { done: true };
   const restore = await openRestore(item, 'start-datastore', ports);
-  const pauseWaits = await holdFence(item, restore, ports);
   const remedy = "Read the logs of etcd's pods; its data and those of the time before are still on the volumes.";
-  return await repeatUntilDone(
-    item,
-    { step: 'start-datastore', direction: item.direction, remedy },
-    ports,
-    async () => {
-      const pauseWaitsFor = await pauseWaits();
-      if (pauseWaitsFor !== undefined) return pauseWaitsFor;
-      for (const datastore of restore.datastores) {
-        const { installation, plan } = datastore;
-        const workload = statefulSetOf(installation);
-        if (item.direction === 'back' && plan.outages.length > 0) {
-          await scaleTo(restore.cluster.api, workload, installation.replicas);
-          continue;
-        }
-        const waitsFor =
-          (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
-        if (waitsFor !== undefined) return waitsFor;
+  return await repeatBehindFence(item, restore, { step: 'start-datastore', remedy }, ports, async () => {
+    for (const datastore of restore.datastores) {
+      const { installation, plan } = datastore;
+      const workload = statefulSetOf(installation);
+      if (item.direction === 'back' && plan.outages.length > 0) {
+        await scaleTo(restore.cluster.api, workload, installation.replicas);
+        continue;
       }
-      return undefined;
-    },
-  );
+      const waitsFor =
+        (await startInTurn(restore.cluster.api, workload)) ?? (await membersWaitFor(item, datastore, restore, ports));
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  });
 }
 
 async function membersWaitFor(
