@@ -63,6 +63,10 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
   const result = (await journal.read(id, 'result', restoreResultSchema)) ?? null;
   const documents = await journal.documents(id);
   const worker = result === null ? await workerOf(id, ports) : null;
+  const recordedNames = documents.map(({ name }) => name);
+  const goesOn = recordedNames.includes('abandoned')
+    ? `lifeboat abandon ${id}`
+    : `lifeboat restore ${plan.controlPlane} --resume ${id}`;
   return {
     json: { plan, documents, worker, result },
     text: [
@@ -71,12 +75,12 @@ export async function operation(ports: OperationPorts, id: string): Promise<Comm
       ...documents.map(({ name, writtenAt }) => `${writtenAt.toISOString()}  ${name}`),
       '',
       result === null
-        ? `${documents.some(({ name }) => name === FIRST_TOUCH) ? 'not ended' : `${PLANNED_ONLY}, nothing was touched`}; ` +
+        ? `${recordedNames.includes(FIRST_TOUCH) ? 'not ended' : `${PLANNED_ONLY}, nothing was touched`}; ` +
           (worker !== null
             ? `${worker} works on it`
             : isOfFormerVersion
               ? OF_FORMER_VERSION
-              : `if no execution in AWS works on it: ${documents.some(({ name }) => name === 'abandoned') ? `lifeboat abandon ${id}` : `lifeboat restore ${plan.controlPlane} --resume ${id}`}`)
+              : `if no execution in AWS works on it: ${goesOn}`)
         : describeResult(result),
     ].join('\n'),
   };

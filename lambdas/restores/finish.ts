@@ -44,12 +44,9 @@ export async function finishRestore(
     await removeMark(item, ports);
     return { done: true };
   }
-  if (await isLeftToOther(item, ports)) {
-    await removeStaged(item.operation, ports);
-    return { done: true };
-  }
   // First: it needs no management cluster, and what is staged is readable.
   await removeStaged(item.operation, ports);
+  if (await isLeftToOther(item, ports)) return { done: true };
   const restore = await openRestore(item, 'finish-restore', ports);
   await refuseStopped(item, ports);
   const { platform, cluster, name, plan } = restore;
