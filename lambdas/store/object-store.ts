@@ -74,7 +74,7 @@ export interface PresignedUrl {
 
 /**
  * Where recovery points live: S3, or a directory with the same keys as paths. Both pass one contract suite
- * (test/contract/object-store.test.ts, object-removal.test.ts).
+ * (test/contract/store/object-store.test.ts, object-removal.test.ts).
  *
  * Errors of every method: PermissionError, StoreUnavailableError (after bounded retries), and as each says.
  */

@@ -6,16 +6,16 @@ import { readdirSync } from 'node:fs';
  */
 
 /** These kill or stop what a whole bed stands on (an API server, the S3, the twin): one after the other, on a bed of their own. */
-export const DISRUPTIVE = ['hypershift-twin', 'store-faults', 'tunnel-faults'];
+export const DISRUPTIVE = ['hypershift/twin', 'hypershift/store-faults', 'hypershift/tunnel-faults'];
 
 /** These look at the whole machine, before and after: alone, while there is no other bed. */
 export const ALONE = ['testbed'];
 
 const SUITE = '.test.ts';
 
-/** The names of all other suites. */
+/** The names of all other suites: a platform's with its folder, such as `hypershift/restore`. */
 export function sideBySide(): string[] {
-  return readdirSync(import.meta.dirname)
+  return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(SUITE))
     .map((file) => file.slice(0, -SUITE.length))
     .filter((name) => !DISRUPTIVE.includes(name) && !ALONE.includes(name));

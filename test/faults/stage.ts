@@ -5,7 +5,7 @@ import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
 import { directoryWorkspace, plantHostedCluster } from '../e2e/bed.ts';
-import { restoreRemainders } from '../e2e/restore-remainders.ts';
+import { restoreRemainders } from '../e2e/hypershift/restore-remainders.ts';
 import { exitOf, type Workspace } from '../suite/lifeboat.ts';
 import type { Bed } from '../testbed/bed.ts';
 import type { HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';

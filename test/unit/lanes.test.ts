@@ -11,7 +11,8 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 describe('the lanes of the end-to-end suites', () => {
   it('have every suite in exactly one of them', () => {
-    const suites = readdirSync(join(ROOT, 'test/e2e')).filter((file) => file.endsWith('.test.ts'));
+    const files = readdirSync(join(ROOT, 'test/e2e'), { recursive: true, encoding: 'utf8' });
+    const suites = files.filter((file) => file.endsWith('.test.ts'));
     const placed = [...sideBySide(), ...DISRUPTIVE, ...ALONE].map(suitePath).sort();
     expect(placed).toEqual(suites.map((file) => `test/e2e/${file}`).sort());
   });

@@ -1,0 +1,119 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { TunnelError } from '../../../lambdas/domain/errors.ts';
+import { IDENTITY, recoveryPointPrefix, type Manifest } from '../../../lambdas/domain/recovery-point.ts';
+import type { Cluster } from '../../../lambdas/kube/cluster.ts';
+import type { Platform } from '../../../lambdas/platforms/platform.ts';
+import { isOwnFile } from '../../../lambdas/recovery-points/own-files.ts';
+import type { TakePorts } from '../../../lambdas/recovery-points/ports.ts';
+import { takeRecoveryPoint } from '../../../lambdas/recovery-points/take.ts';
+import { Catalogue } from '../../../lambdas/store/catalogue.ts';
+import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
+import { putValues } from '../../testbed/etcd-writes.ts';
+import { SecureEtcd } from '../../testbed/secure-etcd.ts';
+import { addressOf, CONTROL_PLANE } from '../stored-points.ts';
+
+jest.setTimeout(120_000);
+
+let etcd: SecureEtcd;
+let directory: string;
+let time: number;
+let told: string[];
+
+beforeAll(async () => {
+  etcd = await SecureEtcd.start({ release: '3.6', members: 3 });
+});
+afterAll(async () => {
+  await etcd.stop();
+});
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'lifeboat-take-'));
+  time = Date.parse('2026-01-02T03:04:05Z');
+  told = [];
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+/** As much of a platform as a backup asks. */
+function platformOf({ workload: { tls, ...datastore } }: SecureEtcd): Platform {
+  const described = { uid: 'uid', version: '4.20.1', datastores: [datastore], warnings: [] };
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'clusters', name: 'pull-secret' } };
+  const asked: Partial<Platform> = {
+    name: 'hypershift',
+    describe: () => Promise.resolve(described),
+    datastoreAccess: { etcdTls: () => Promise.resolve(tls) },
+    captureIdentity: () => Promise.resolve([secret]),
+  };
+  return asked as Platform;
+}
+
+async function take(openTunnel: Cluster['openTunnel'] = etcd.cluster.openTunnel): Promise<Manifest> {
+  const store = new DirectoryStore(directory);
+  const ports: TakePorts = {
+    ...{ store, catalogue: new Catalogue(store), random: Math.random, toolVersion: '0.0.0-test' },
+    cluster: { api: { version: () => Promise.resolve('v1.35.4') }, openTunnel } as unknown as Cluster,
+    clock: () => new Date(time),
+    now: () => performance.now(),
+    report: (progress) => {
+      if (progress.kind === 'phase-finished') told.push(`${progress.phase}: ${progress.outcome}`);
+    },
+    signal: new AbortController().signal,
+  };
+  const request = { controlPlane: CONTROL_PLANE, platform: platformOf(etcd), reason: 'on-demand' } as const;
+  return await takeRecoveryPoint(request, ports);
+}
+
+const proofsOf = ({ proofs }: Manifest) =>
+  proofs.map(({ kind, datastore, result }) => `${kind} of ${datastore} ${result}`);
+
+describe('a recovery point of real members', () => {
+  it('has every proof, files of our own names alone, and phases that say what was done', async () => {
+    await putValues(etcd, 'etcd-0', { count: 5, value: () => Buffer.from('value') });
+    const manifest = await take();
+    const [entry] = manifest.datastores;
+    expect(manifest).toMatchObject({
+      manifestVersion: 2,
+      datastores: [{ kind: 'etcd', name: 'main', version: '3.6.5' }],
+    });
+    expect(proofsOf(manifest)).toEqual([
+      'stream of main passed',
+      'structure of main passed',
+      'live of main passed',
+      `structure of ${IDENTITY} passed`,
+    ]);
+    const files = await readdir(join(directory, recoveryPointPrefix(addressOf(manifest.id))));
+    expect(files.sort()).toEqual(['etcd-main.db.zst', 'identity.json.zst', 'manifest.json']);
+    expect(files.filter((file) => !isOwnFile(file))).toEqual([]);
+    const at = `revision ${entry?.revision ?? 0}`;
+    expect(told).toEqual([
+      'discover: hypershift 4.20.1 with 3 etcd members',
+      'identity: read back: 1 objects as listed',
+      expect.stringMatching(/^snapshot: \S+ \S+ from etcd-\d, stored \S+ \S+$/),
+      expect.stringMatching(/^read back: \S+ \S+, SHA-256 as taken$/),
+      `structure: every page walked: ${entry?.keys ?? 0} keys at ${at}`,
+      expect.stringMatching(`^live: passed: HashKV at ${at} equal on etcd-0, etcd-1, etcd-2$`),
+    ]);
+  });
+
+  it('tells how fast was written since the one before', async () => {
+    const [first] = (await take()).datastores;
+    await putValues(etcd, 'etcd-0', { count: 20, value: () => Buffer.from('value') });
+    time += 10_000;
+    const [second] = (await take()).datastores;
+    const written = (second?.revision ?? 0) - (first?.revision ?? 0);
+    expect(written).toBeGreaterThan(0);
+    expect([first?.writesPerSecond, second?.writesPerSecond]).toEqual([null, written / 10]);
+  });
+
+  it('says which members it could not be compared with', async () => {
+    const manifest = await take((target) =>
+      told.some((phase) => phase.startsWith('snapshot: '))
+        ? Promise.reject(new TunnelError('the node is restarting'))
+        : etcd.cluster.openTunnel(target),
+    );
+    expect(proofsOf(manifest)).toContain('live of main inconclusive');
+    const live = manifest.proofs.find(({ kind }) => kind === 'live');
+    expect(live?.detail).toMatch(/^not compared: etcd-0 \(the node is restarting\), etcd-1 \(.*\), etcd-2 \(.*\)$/);
+  });
+});
