@@ -1,5 +1,5 @@
 import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
-import { fenceControlPlane } from '../restores/fence.ts';
+import { fenceControlPlane } from '../restores/phases/fence.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

@@ -1,5 +1,5 @@
 import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
-import { finishRestore } from '../restores/finish.ts';
+import { finishRestore } from '../restores/phases/finish.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

@@ -1,5 +1,5 @@
 import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
-import { prepareData } from '../restores/prepare.ts';
+import { prepareData } from '../restores/strategies/swap-volumes/prepare.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

@@ -1,5 +1,5 @@
 import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
-import { startControlPlane } from '../restores/control-plane.ts';
+import { startControlPlane } from '../restores/phases/control-plane.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

@@ -1,5 +1,5 @@
 import { directedRestoreSchema, attemptedSchema } from '../domain/restore.ts';
-import { swapData } from '../restores/datastore.ts';
+import { swapData } from '../restores/phases/datastore.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

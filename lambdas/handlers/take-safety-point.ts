@@ -1,5 +1,5 @@
 import { directedRestoreSchema, safetyPointSchema } from '../domain/restore.ts';
-import { takeSafetyPoint } from '../restores/safety.ts';
+import { takeSafetyPoint } from '../restores/phases/safety.ts';
 import { clusterFunction } from '../runtime/cluster-function.ts';
 import { defineStep } from '../step.ts';
 

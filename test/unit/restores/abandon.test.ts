@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { planRestoreStep } from '../../../lambdas/handlers/plan-restore.ts';
 import { prepareDataStep } from '../../../lambdas/handlers/prepare-data.ts';
 import { finishRestoreStep } from '../../../lambdas/handlers/finish-restore.ts';
-import { noteBegunPod } from '../../../lambdas/restores/fed-pods.ts';
+import { noteBegunPod } from '../../../lambdas/restores/strategies/swap-volumes/fed-pods.ts';
 import { whyKept } from '../../../lambdas/restores/kept.ts';
 import { recordPauseSet } from '../../../lambdas/control-planes/pause.ts';
 import { readBreach } from '../../../lambdas/restores/records.ts';

@@ -6,7 +6,7 @@ import { GateError } from '../../../lambdas/domain/errors.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 import type { KubeApi } from '../../../lambdas/kube/kube-api.ts';
-import { followedPods, followPod } from '../../../lambdas/restores/follow-pods.ts';
+import { followedPods, followPod } from '../../../lambdas/restores/strategies/swap-volumes/follow-pods.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'clusters-prod', name: 'lifeboat-1-swap-etcd-0' } };
 const UNSCHEDULABLE = {

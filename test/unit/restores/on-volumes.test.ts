@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { GateError } from '../../../lambdas/domain/errors.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
-import { onVolumes } from '../../../lambdas/restores/follow-pods.ts';
+import { onVolumes } from '../../../lambdas/restores/strategies/swap-volumes/follow-pods.ts';
 import type { OpenedRestore } from '../../../lambdas/restores/open-restore.ts';
 import { containersOf, installedEtcd, OPERATION } from '../etcd-restore/installed-etcd.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import type { Progress } from '../../../lambdas/domain/progress.ts';
 import type { ClusterRunPorts } from '../../../lambdas/operations/ports.ts';
-import { repeatUntilDone } from '../../../lambdas/restores/repeat-until-done.ts';
+import { repeatUntilDone } from '../../../lambdas/restores/phases/repeat-until-done.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 

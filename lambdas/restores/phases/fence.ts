@@ -1,17 +1,17 @@
 import type * as z from 'zod';
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { withMember } from '../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
-import { DatastoreError, GateError } from '../domain/errors.ts';
-import type { EtcdWorkload } from '../domain/etcd-workload.ts';
-import type { attemptedSchema, DirectedRestore } from '../domain/restore.ts';
-import { readMark } from '../operations/mark.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { holdFence } from './hold-fence.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
-import { readFenceBegun, recordFenceBegun, recordFenced } from './records.ts';
+import { hashMembers } from '../../datastores/etcd/hash-members.ts';
+import { withMember } from '../../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
+import { DatastoreError, GateError } from '../../domain/errors.ts';
+import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
+import type { attemptedSchema, DirectedRestore } from '../../domain/restore.ts';
+import { readMark } from '../../operations/mark.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { holdFence } from './behind-fence.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from '../open-restore.ts';
+import { readFenceBegun, recordFenceBegun, recordFenced } from '../records.ts';
 import { repeatUntilDone } from './repeat-until-done.ts';
-import { endsNothing, standingOf } from './resumed.ts';
+import { endsNothing, standingOf } from '../resumed.ts';
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand

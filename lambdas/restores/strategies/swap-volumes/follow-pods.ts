@@ -5,15 +5,15 @@ import {
   STEP_LABEL,
   swapPod,
   type SwapPlan,
-} from '../datastores/etcd/restore/helper-pods.ts';
-import { HELPER_EXIT_CODES, holderOf } from '../datastores/etcd/restore/helper-scripts.ts';
-import { hasBegun, hasEnded, podProgress, type Block } from '../datastores/etcd/restore/pod-progress.ts';
-import { DatastoreError, GateError } from '../domain/errors.ts';
-import type { KubernetesObject } from '../domain/kubernetes-object.ts';
-import type { RestorePlan } from '../domain/restore.ts';
-import type { KubeApi } from '../kube/kube-api.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { namespacesOf, type OpenedRestore } from './open-restore.ts';
+} from '../../../datastores/etcd/restore/helper-pods.ts';
+import { HELPER_EXIT_CODES, holderOf } from '../../../datastores/etcd/restore/helper-scripts.ts';
+import { hasBegun, hasEnded, podProgress, type Block } from '../../../datastores/etcd/restore/pod-progress.ts';
+import { DatastoreError, GateError } from '../../../domain/errors.ts';
+import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
+import type { RestorePlan } from '../../../domain/restore.ts';
+import type { KubeApi } from '../../../kube/kube-api.ts';
+import type { ClusterRunPorts } from '../../../operations/ports.ts';
+import { namespacesOf, type OpenedRestore } from '../../open-restore.ts';
 
 /**
  * For its node, its image and its volume; more than a slow registry needs. Less than any step's pause lasts: a pod that exchanges data

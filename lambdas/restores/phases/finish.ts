@@ -1,17 +1,17 @@
 import type * as z from 'zod';
-import { takePauseAway } from '../control-planes/pause.ts';
-import { helperPodName } from '../datastores/etcd/restore/helper-pods.ts';
-import { hasBegun, podProgress } from '../datastores/etcd/restore/pod-progress.ts';
-import { GateError } from '../domain/errors.ts';
-import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
-import type { attemptedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
-import { crashedPods, restartCrashed } from '../kube/crashed-pods.ts';
-import { removeMark } from '../operations/mark.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { readBegunPods } from './fed-pods.ts';
-import { onVolumes, removeHelperPods } from './follow-pods.ts';
-import { whyKept } from './kept.ts';
-import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from './open-restore.ts';
+import { takePauseAway } from '../../control-planes/pause.ts';
+import { helperPodName } from '../../datastores/etcd/restore/helper-pods.ts';
+import { hasBegun, podProgress } from '../../datastores/etcd/restore/pod-progress.ts';
+import { GateError } from '../../domain/errors.ts';
+import type { EtcdMemberVolume } from '../../domain/etcd-installation.ts';
+import type { attemptedSchema, DirectedRestore, RestorePlan } from '../../domain/restore.ts';
+import { crashedPods, restartCrashed } from '../../kube/crashed-pods.ts';
+import { removeMark } from '../../operations/mark.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { readBegunPods } from '../strategies/swap-volumes/fed-pods.ts';
+import { onVolumes, removeHelperPods } from '../strategies/swap-volumes/follow-pods.ts';
+import { whyKept } from '../kept.ts';
+import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from '../open-restore.ts';
 import {
   doneName,
   isFenceBegun,
@@ -23,9 +23,9 @@ import {
   recordCrashed,
   recordUntouched,
   stepName,
-} from './records.ts';
+} from '../records.ts';
 import { repeatUntilDone } from './repeat-until-done.ts';
-import { removeStaged } from './staging.ts';
+import { removeStaged } from '../staging.ts';
 
 /** So long pods of the control plane that crashed without the API are waited for; then they are named. */
 const CRASHED_SECONDS = 30;

@@ -1,16 +1,16 @@
 import type * as z from 'zod';
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
-import { isApiReady } from '../control-planes/api-gate.ts';
-import { withAnyMember } from '../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
-import { GateError } from '../domain/errors.ts';
-import type { attemptedSchema, DirectedRestore, RestorePlan } from '../domain/restore.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { repeatBehindFence } from './hold-fence.ts';
-import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
-import { recordApiBack } from './records.ts';
-import { startsNothing } from './resumed.ts';
+import { isApiReady } from '../../control-planes/api-gate.ts';
+import { withAnyMember } from '../../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
+import { GateError } from '../../domain/errors.ts';
+import type { attemptedSchema, DirectedRestore, RestorePlan } from '../../domain/restore.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { repeatBehindFence } from './behind-fence.ts';
+import { isWhole, openRestore, type OpenedRestore, type PlannedDatastore } from '../open-restore.ts';
+import { recordApiBack } from '../records.ts';
+import { startsNothing } from '../resumed.ts';
 
 /** More would only wait for each other in one connection. */
 const READS_AT_ONCE = 16;

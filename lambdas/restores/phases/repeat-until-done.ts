@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { GateError } from '../domain/errors.ts';
-import { stepTimesSchema, type attemptedSchema, type Direction, type LockedRestore } from '../domain/restore.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { changeJson } from '../store/stored-json.ts';
-import { PARTS, STEPS, type Awaited } from '../../statemachines/restore-control-plane/steps.ts';
-import { doneName, stepName, waitingName, waitingSchema } from './records.ts';
+import { GateError } from '../../domain/errors.ts';
+import { stepTimesSchema, type attemptedSchema, type Direction, type LockedRestore } from '../../domain/restore.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { changeJson } from '../../store/stored-json.ts';
+import { PARTS, STEPS, type Awaited } from '../../../statemachines/restore-control-plane/steps.ts';
+import { doneName, stepName, waitingName, waitingSchema } from '../records.ts';
 
 const LOOK_MILLISECONDS = 250;
 /** One call looks for so long before the machine waits; most steps are over sooner. */

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
-import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
-import { withAnyMember } from '../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
+import { wasWrittenAfter } from '../../datastores/etcd/live-keys.ts';
+import { withAnyMember } from '../../datastores/etcd/reach-member.ts';
+import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
 import {
   ConflictError,
   CorruptSnapshotError,
@@ -10,17 +10,17 @@ import {
   NotFoundError,
   NoUsableMemberError,
   TunnelError,
-} from '../domain/errors.ts';
-import { NO_LEADER } from '../datastores/etcd/choose-member.ts';
-import type { Manifest } from '../domain/recovery-point.ts';
-import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../domain/restore.ts';
-import { verdictOf } from '../domain/verdict.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { takeRecoveryPoint } from '../recovery-points/take.ts';
-import type { CataloguedPoint } from '../store/catalogue.ts';
-import { holdFence } from './hold-fence.ts';
-import { isWhole, openRestore, type OpenedRestore } from './open-restore.ts';
-import { readFenced, readSafetyIds, recordSafetyId } from './records.ts';
+} from '../../domain/errors.ts';
+import { NO_LEADER } from '../../datastores/etcd/choose-member.ts';
+import type { Manifest } from '../../domain/recovery-point.ts';
+import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../../domain/restore.ts';
+import { verdictOf } from '../../domain/verdict.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { takeRecoveryPoint } from '../../recovery-points/take.ts';
+import type { CataloguedPoint } from '../../store/catalogue.ts';
+import { holdFence } from './behind-fence.ts';
+import { isWhole, openRestore, type OpenedRestore } from '../open-restore.ts';
+import { readFenced, readSafetyIds, recordSafetyId } from '../records.ts';
 
 /**
  * Takes a recovery point of the fenced state, once a restore. Where a datastore did not serve when the restore was planned there

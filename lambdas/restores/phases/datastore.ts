@@ -1,20 +1,20 @@
 import type * as z from 'zod';
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { checkMembers } from '../datastores/etcd/restore/member-gate.ts';
-import { removeStaleKeys, type StaleKeys } from '../datastores/etcd/restore/stale-keys.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
-import { disarmNoSpace, writesWaitFor } from '../datastores/etcd/restore/write-gate.ts';
-import { GateError } from '../domain/errors.ts';
-import { statefulSetOf } from '../domain/restore-target.ts';
-import type { attemptedSchema, DirectedRestore } from '../domain/restore.ts';
-import { endWorkload, scaleTo, startInTurn } from '../kube/workloads.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { isOtherContent } from './breach.ts';
-import { onVolumes } from './follow-pods.ts';
-import { repeatBehindFence } from './hold-fence.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
-import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from './records.ts';
-import { endsNothing, refuseTakenBack, startsNothing } from './resumed.ts';
+import { hashMembers } from '../../datastores/etcd/hash-members.ts';
+import { checkMembers } from '../../datastores/etcd/restore/member-gate.ts';
+import { removeStaleKeys, type StaleKeys } from '../../datastores/etcd/restore/stale-keys.ts';
+import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
+import { disarmNoSpace, writesWaitFor } from '../../datastores/etcd/restore/write-gate.ts';
+import { GateError } from '../../domain/errors.ts';
+import { statefulSetOf } from '../../domain/restore-target.ts';
+import type { attemptedSchema, DirectedRestore } from '../../domain/restore.ts';
+import { endWorkload, scaleTo, startInTurn } from '../../kube/workloads.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { isOtherContent } from '../breach.ts';
+import { onVolumes } from '../strategies/swap-volumes/follow-pods.ts';
+import { repeatBehindFence } from './behind-fence.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from '../open-restore.ts';
+import { isOldStarted, readBreach, readFenced, recordStale, recordWarning } from '../records.ts';
+import { endsNothing, refuseTakenBack, startsNothing } from '../resumed.ts';
 
 type Attempted = z.infer<typeof attemptedSchema>;
 

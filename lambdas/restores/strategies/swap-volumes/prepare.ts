@@ -1,20 +1,20 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type * as z from 'zod';
-import { FETCH_CONTAINER, preparationPod, type PreparationPlan } from '../datastores/etcd/restore/helper-pods.ts';
-import type { EtcdMemberVolume } from '../domain/etcd-installation.ts';
-import { stepTimesSchema, type attemptedSchema, type DirectedRestore } from '../domain/restore.ts';
-import { stagedKey } from '../domain/staging.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { snapshotObject } from '../recovery-points/layout.ts';
-import { unpack, type PackedObject } from '../recovery-points/unpack.ts';
+import { FETCH_CONTAINER, preparationPod, type PreparationPlan } from '../../../datastores/etcd/restore/helper-pods.ts';
+import type { EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
+import { stepTimesSchema, type attemptedSchema, type DirectedRestore } from '../../../domain/restore.ts';
+import { stagedKey } from '../../../domain/staging.ts';
+import type { ClusterRunPorts } from '../../../operations/ports.ts';
+import { snapshotObject } from '../../../recovery-points/layout.ts';
+import { unpack, type PackedObject } from '../../../recovery-points/unpack.ts';
 import { fedPods, noteBegunPod, type FedPods } from './fed-pods.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './follow-pods.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from './open-restore.ts';
-import { rebuildLost } from './rebuild.ts';
-import { doneName } from './records.ts';
-import { repeatUntilDone } from './repeat-until-done.ts';
-import { noteStaged, removeStaged, stageSnapshot } from './staging.ts';
+import { openRestore, type OpenedRestore, type PlannedDatastore } from '../../open-restore.ts';
+import { rebuildLost } from '../../rebuild.ts';
+import { doneName } from '../../records.ts';
+import { repeatUntilDone } from '../../phases/repeat-until-done.ts';
+import { noteStaged, removeStaged, stageSnapshot } from '../../staging.ts';
 
 /**
  * The signature is checked when the download begins, which is as soon as a pod has the URL; how long it lasts does not matter. No

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { RecordPorts } from './records.ts';
+import type { RecordPorts } from '../../records.ts';
 
 const DOCUMENT = 'fed-pods';
 const BEGUN = 'begun-pods';

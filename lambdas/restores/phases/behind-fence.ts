@@ -1,11 +1,11 @@
 import type * as z from 'zod';
-import { keepPaused } from '../control-planes/pause.ts';
-import { GateError } from '../domain/errors.ts';
-import type { attemptedSchema, DirectedRestore } from '../domain/restore.ts';
-import type { ClusterRunPorts } from '../operations/ports.ts';
-import { lapseOf } from './breach.ts';
-import type { OpenedRestore } from './open-restore.ts';
-import { recordBreach } from './records.ts';
+import { keepPaused } from '../../control-planes/pause.ts';
+import { GateError } from '../../domain/errors.ts';
+import type { attemptedSchema, DirectedRestore } from '../../domain/restore.ts';
+import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { lapseOf } from '../breach.ts';
+import type { OpenedRestore } from '../open-restore.ts';
+import { recordBreach } from '../records.ts';
 import { repeatUntilDone, type Goal } from './repeat-until-done.ts';
 
 /**
