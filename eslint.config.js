@@ -45,6 +45,9 @@ const ABOVE_DOMAIN = ['store', 'kube', 'platforms', 'datastores', 'events', ...A
 
 const PLATFORMS = mayNotImport('lambdas/platforms', 'datastores', 'store', ...ABOVE_ROOMS);
 
+const ABOVE_RESTORES = ['policy-runs', 'handlers', 'runtime', 'bin', 'lib'];
+const STRATEGIES = mayNotImport('lambdas/restores/strategies', 'phases', ...ABOVE_RESTORES);
+
 export default tseslint.config(
   // What is generated is as long as etcd's API, and in its generator's style.
   { ignores: ['dist/', 'node_modules/', 'cdk.out/', 'lambdas/datastores/etcd/wire/generated/'] },
@@ -78,7 +81,10 @@ export default tseslint.config(
   mayNotImport('lambdas/operations', ...ABOVE_OPERATIONS),
   mayNotImport('lambdas/control-planes', ...ABOVE_OPERATIONS.filter((room) => room !== 'control-planes')),
   mayNotImport('lambdas/policy-runs', OTHER_THAN_DRIVERS, 'restores', 'handlers', 'runtime', 'bin', 'lib'),
-  mayNotImport('lambdas/restores', 'policy-runs', 'handlers', 'runtime', 'bin', 'lib'),
+  mayNotImport('lambdas/restores', OTHER_THAN_DRIVERS, ...ABOVE_RESTORES),
+  // A strategy knows the one kind of datastore that it puts back.
+  STRATEGIES,
+  mayNotImportSiblings(STRATEGIES, 'strategy'),
   mayNotImport('lambdas/handlers', 'bin', 'lib'),
   // Machines are described, they do nothing: of the rooms they know the errors.
   mayNotImport('statemachines', 'lambdas(?!/domain/errors\\.ts$)', 'bin', 'lib'),

@@ -1,5 +1,6 @@
-import type { Datastore } from '../domain/datastore.ts';
+import type { Datastore, Seal } from '../domain/datastore.ts';
 import type { EtcdClientTls } from '../domain/etcd-workload.ts';
+import type { KeySample, KeyspaceDifference } from '../domain/keyspace-difference.ts';
 import type { ManifestDatastore, Proof, StoredSnapshot } from '../domain/recovery-point.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import type { Upload } from '../store/object-store.ts';
@@ -49,6 +50,12 @@ export interface Inspected<E> {
   readonly detail: string;
 }
 
+/** A datastore that serves. */
+export interface Live<D extends Datastore = Datastore> {
+  readonly datastore: D;
+  readonly access: Access;
+}
+
 /** An entry with what a rate of writes is measured by. */
 export interface DatedEntry<E> {
   readonly entry: E;
@@ -75,6 +82,35 @@ export interface DatastoreDriver<
   differences(recorded: E, found: E): string[];
   /** The `live` proof of an inspected file. What can't be asked makes it inconclusive, and is no error. */
   compare(file: OpenFile, entry: E, datastore: D, access: Access): Promise<Pick<Proof, 'result' | 'detail'>>;
+  /** Whether an entry holds all that was acknowledged when it was taken. */
+  isComplete(entry: E): boolean;
   /** Writes a second since the recovery point before; null when it isn't known. */
   writeRate(now: DatedEntry<E>, before: DatedEntry<E> | undefined): number | null;
+  /**
+   * What putting a file's data back would change in what is live, which must be of one history; undefined: nothing is live any more,
+   * and everything comes back.
+   */
+  difference(
+    file: OpenFile,
+    live: Live<D> | undefined,
+    options: Pick<InspectOptions, 'signal'>,
+  ): Promise<KeyspaceDifference>;
+  /** At most `count` keys of a file whose values stay as they are while nobody writes, chosen by `random` (numbers in [0, 1)). */
+  sample(
+    file: OpenFile,
+    count: number,
+    random: () => number,
+    options: Pick<InspectOptions, 'signal'>,
+  ): Promise<KeySample[]>;
+  /** Which of these keys have other values in the live datastore, or are not there, whatever the revisions. */
+  unlike(sample: readonly KeySample[], datastore: D, access: Access): Promise<string[]>;
+  /** Changes with every write to the datastore. It is asked of every member, and their errors are thrown. */
+  writeMark(datastore: D, access: Access): Promise<string>;
+  /** What it holds, once two marks were the same: DatastoreError when its members do not agree on that. */
+  seal(datastore: D, access: Access): Promise<Seal>;
+  /**
+   * Why it does not hold what was sealed; undefined when it does, as far as that can be told. What a datastore does by itself is no
+   * difference: etcd deletes keys whose leases end. DatastoreError when no member tells.
+   */
+  whyUnsealed(seal: Seal, datastore: D, access: Access): Promise<string | undefined>;
 }

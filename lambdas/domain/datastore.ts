@@ -27,6 +27,10 @@ export type EtcdMemberPod = Readonly<DedicatedEtcd['members'][number]>;
 export const datastoreSchema = z.discriminatedUnion('kind', [dedicatedEtcdSchema]);
 export type Datastore = Readonly<z.infer<typeof datastoreSchema>>;
 
+/** What a datastore holds at a time at which nobody writes to it: by this it is told again later. */
+export const sealSchema = z.strictObject({ revision: z.int(), hash: z.int(), compactRevision: z.int() });
+export type Seal = z.infer<typeof sealSchema>;
+
 /** What stands around a datastore's name in that of its file in a recovery point, by kind; no form fits the files of another. */
 const FILE_FORMS: Readonly<Record<Datastore['kind'], readonly [before: string, after: string]>> = {
   etcd: ['etcd-', '.db.zst'],

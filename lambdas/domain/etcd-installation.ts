@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { DedicatedEtcd } from './datastore.ts';
 
 /** One member of an etcd as it lies on its volume. Its pod's name is its member's name as well. */
 const memberVolumeSchema = z.strictObject({
@@ -54,4 +55,11 @@ export const etcdInstallationSchema = z.strictObject({
   pods: podSettings,
 });
 export type EtcdInstallation = z.infer<typeof etcdInstallationSchema>;
+
+/** The same as a driver knows it: each member is asked, whatever its pod says of itself. */
+export function etcdOf({ datastore, namespace, clientPort, members }: EtcdInstallation): DedicatedEtcd {
+  const pods = members.map(({ pod }) => ({ pod, ready: true }));
+  return { kind: 'etcd', name: datastore, namespace, clientPort, members: pods };
+}
+
 export type EtcdMemberVolume = z.infer<typeof memberVolumeSchema>;

@@ -142,6 +142,9 @@ const datastorePlanSchema = z.strictObject({
 });
 export type DatastorePlan = z.infer<typeof datastorePlanSchema>;
 
+/** The ways to put data back. */
+const STRATEGIES = ['swap-volumes'] as const;
+
 /** `restores/<id>/plan.json`: what was found, and all that will be done. */
 export const restorePlanSchema = subjectSchema.extend({
   kind: z.literal('restore'),
@@ -149,6 +152,8 @@ export const restorePlanSchema = subjectSchema.extend({
   request: restoreRequestSchema.optional(),
   plannedAt: z.iso.datetime(),
   pointTakenAt: z.iso.datetime(),
+  /** How the data are put back; plans of former versions, which lack it, know one way. */
+  strategy: z.enum(STRATEGIES).default('swap-volumes'),
   target: restoreTargetSchema,
   datastores: z.array(datastorePlanSchema).min(1),
   /** Secrets and ConfigMaps of the recovery point that are gone and are made again first, as `<kind> <namespace>/<name>`. */

@@ -20,3 +20,8 @@ export function isNewerMinor(version: string, than: string): boolean | undefined
   if (one === undefined || other === undefined) return undefined;
   return one.major > other.major || (one.major === other.major && one.minor > other.minor);
 }
+
+/** Whether it can be told which of two versions is newer. */
+export function isComparable(version: string, other: string | null): boolean {
+  return other !== null && isNewerMinor(version, other) !== undefined;
+}

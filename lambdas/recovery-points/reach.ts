@@ -17,5 +17,17 @@ export async function reachControlPlane(
 ): Promise<ReachedControlPlane> {
   // One that is gone is told as such, and not by its Secrets that are gone as well.
   const described = await platform.describe(cluster.api, name);
-  return { ...described, access: { cluster, signal, tls: await platform.datastoreAccess.etcdTls(cluster.api, name) } };
+  return { ...described, access: await accessTo({ name, platform, cluster }, signal) };
+}
+
+/** How the datastores of a control plane are got at, also while they have no pods. Errors of the platform's `etcdTls`. */
+export async function accessTo(
+  {
+    name,
+    platform,
+    cluster,
+  }: { readonly name: ControlPlaneName; readonly platform: Platform; readonly cluster: Cluster },
+  signal: AbortSignal,
+): Promise<Access> {
+  return { cluster, signal, tls: await platform.datastoreAccess.etcdTls(cluster.api, name) };
 }

@@ -1,14 +1,10 @@
-import { hashMembers } from '../datastores/etcd/hash-members.ts';
-import { wasWrittenAfter } from '../datastores/etcd/live-keys.ts';
-import { withAnyMember } from '../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../datastores/etcd/restore/workload.ts';
 import { GateError, RestoreRefusedError } from '../domain/errors.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
-import { statefulSetOf } from '../domain/restore-target.ts';
 import { podsOf } from '../kube/workloads.ts';
 import { readMark, whyOther } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
-import type { LookedAtRestore, PlannedDatastore } from './open-restore.ts';
+import { accessTo } from '../recovery-points/reach.ts';
+import type { LookedAtRestore } from './open-restore.ts';
 import {
   isFenceBegun,
   isExchangeOver,
@@ -122,14 +118,6 @@ async function runningWriter({ plan, cluster }: LookedAtRestore): Promise<string
   return undefined;
 }
 
-/** Whether hashes tell that content is another: those of different compactions say nothing. */
-export function isOtherContent(
-  found: { readonly hash: number; readonly compactRevision: number },
-  fenced: { readonly hash: number; readonly compactRevision: number },
-): boolean {
-  return found.compactRevision === fenced.compactRevision && found.hash !== fenced.hash;
-}
-
 /** What of the control plane runs, whatever it is; what is gone does not. */
 export async function findRunning(restore: LookedAtRestore): Promise<string | undefined> {
   for (const find of [runningWriter, runningDatastore]) {
@@ -143,36 +131,26 @@ export async function findRunning(restore: LookedAtRestore): Promise<string | un
   return undefined;
 }
 
-/** What runs of the datastores. */
-async function runningDatastore({ cluster, datastores }: LookedAtRestore): Promise<string | undefined> {
-  for (const { installation } of datastores) {
-    const { namespace, statefulSet } = installation;
-    const pods = await podsOf(cluster.api, statefulSetOf(installation));
-    if (pods.length > 0) return `StatefulSet ${namespace}/${statefulSet}`;
+/** What runs of the datastores; undefined when nothing does. */
+export async function runningDatastore(restore: LookedAtRestore): Promise<string | undefined> {
+  for (const datastore of restore.datastores) {
+    const running = await restore.strategy.whatRuns(datastore, restore);
+    if (running !== undefined) return running;
   }
   return undefined;
 }
 
-/** Which datastore that runs does not hold what the fence found. */
+/** Which datastore that runs does not hold what the fence found, and why. */
 async function changedDatastore(
   fenced: Fenced,
-  { cluster, datastores, platform, name }: LookedAtRestore,
+  restore: LookedAtRestore,
   { signal }: ClusterRunPorts,
 ): Promise<string | undefined> {
-  const isChanged = async ({ plan, installation }: PlannedDatastore): Promise<string | undefined> => {
-    const found = fenced.datastores[plan.datastore];
-    const pods = await podsOf(cluster.api, statefulSetOf(installation));
-    if (found === undefined || pods.length === 0) return undefined;
-    const workload = workloadOf(installation, await platform.datastoreAccess.etcdTls(cluster.api, name));
-    const reach = { cluster, signal };
-    const written = await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, found.revision));
-    if (written) return `datastore ${plan.datastore} was written to after revision ${found.revision}`;
-    const hashes = await hashMembers(workload, found.revision, reach);
-    const differs = hashes.some((answer) => 'hash' in answer && isOtherContent(answer, found));
-    return differs ? `datastore ${plan.datastore} does not hold what it held behind the fence` : undefined;
-  };
-  for (const datastore of datastores) {
-    const reason = await isChanged(datastore);
+  for (const planned of restore.datastores) {
+    const { datastore, driver } = planned;
+    const seal = fenced.datastores[datastore.name];
+    if (seal === undefined || (await restore.strategy.whatRuns(planned, restore)) === undefined) continue;
+    const reason = await driver.whyUnsealed(seal, datastore, await accessTo(restore, signal));
     if (reason !== undefined) return reason;
   }
   return undefined;

@@ -1,15 +1,20 @@
 import type { RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
 import { holdControlPlane, type HeldControlPlane } from '../control-planes/hold.ts';
 import type { Site } from '../control-planes/site.ts';
+import type { DatastoreDriver } from '../datastores/driver.ts';
+import { drivers } from '../datastores/registry.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
+import type { Datastore } from '../domain/datastore.ts';
 import { GateError, NotFoundError } from '../domain/errors.ts';
-import type { EtcdInstallation } from '../domain/etcd-installation.ts';
+import { etcdOf, type EtcdInstallation } from '../domain/etcd-installation.ts';
 import type { DatastorePlan, DirectedRestore, LockedRestore, Restore, RestorePlan } from '../domain/restore.ts';
 import { markControlPlane, whyOther, type PlannedMarking } from '../operations/mark.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { platforms } from '../platforms/registry.ts';
 import { isAbandoned, readRestorePlan, recordWayBack } from './records.ts';
 import { refuserOfOvertaken, refuseTakenBack } from './resumed.ts';
+import { strategies } from './strategies/registry.ts';
+import type { RestoreStrategy } from './strategies/strategy.ts';
 
 /** A restore as its steps work on it. */
 export interface OpenedRestore extends LookedAtRestore, HeldControlPlane {}
@@ -17,13 +22,16 @@ export interface OpenedRestore extends LookedAtRestore, HeldControlPlane {}
 /** A restore that is only looked at. */
 export interface LookedAtRestore extends Site {
   readonly plan: RestorePlan;
-  /** Each datastore of the plan with how it is installed. */
+  readonly strategy: RestoreStrategy;
   readonly datastores: readonly PlannedDatastore[];
 }
 
+/** A datastore of a plan, as it is installed and as its driver knows it. */
 export interface PlannedDatastore {
   readonly plan: DatastorePlan;
   readonly installation: EtcdInstallation;
+  readonly datastore: Datastore;
+  readonly driver: DatastoreDriver;
 }
 
 /**
@@ -94,10 +102,12 @@ function describePlan(plan: RestorePlan): Omit<LookedAtRestore, 'cluster'> {
     name: parseControlPlaneName(plan.controlPlane),
     plan,
     platform: platforms[plan.platform],
-    datastores: plan.datastores.map((datastore) => ({
-      plan: datastore,
-      installation: installationOf(plan, datastore),
-    })),
+    strategy: strategies[plan.strategy],
+    datastores: plan.datastores.map((planned) => {
+      const installation = installationOf(plan, planned);
+      const datastore = etcdOf(installation);
+      return { plan: planned, installation, datastore, driver: drivers[datastore.kind] };
+    }),
   };
 }
 

@@ -1,14 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { preparationRoomBytes, restoreProgram } from '../datastores/etcd/restore/helper-pods.ts';
-import type { EtcdAlarm, EtcdStatus } from '../datastores/etcd/wire/messages.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import { CorruptSnapshotError, IdentityIncompleteError, RestoreRefusedError } from '../domain/errors.ts';
-import type { EtcdInstallation } from '../domain/etcd-installation.ts';
-import { formatBytes } from '../domain/format-bytes.ts';
 import { describeObject, type KubernetesObject } from '../domain/kubernetes-object.ts';
-import type { EtcdEntry } from '../domain/recovery-point.ts';
 import type { RestoreTarget } from '../domain/restore-target.ts';
-import { isNewerMinor } from '../domain/version.ts';
+import { isComparable, isNewerMinor } from '../domain/version.ts';
 import type { KubeApi } from '../kube/kube-api.ts';
 import type { Platform } from '../platforms/platform.ts';
 import { readIdentity } from '../recovery-points/identity.ts';
@@ -46,76 +41,6 @@ export function refuseUnfitPoint(
       { remedy: `Upgrade the control plane to ${controlPlaneVersion} first, or choose an older recovery point.` },
     );
   }
-}
-
-/** RestoreRefusedError when the datastore could not run on these data, UnsupportedError when its etcd can't restore. */
-export function refuseUnfitTarget(
-  { address }: CataloguedPoint,
-  entry: EtcdEntry,
-  { members }: EtcdInstallation,
-  live: Pick<EtcdStatus, 'version' | 'sizeBytes'>,
-): void {
-  // A newer etcd migrates the data of an older one when it starts; the other way round it refuses them.
-  if (isNewerMinor(entry.storageVersion, live.version) === true) {
-    throw new RestoreRefusedError(
-      `datastore ${entry.name} of ${address.id} has the form of etcd ${entry.storageVersion}, and etcd ${live.version} runs`,
-      { remedy: 'Upgrade the control plane first, or choose an older recovery point.' },
-    );
-  }
-  // Its own program makes the restored data: one that can't is better told now than while they are prepared.
-  restoreProgram(live.version);
-  // Until the swap is done the old data, the snapshot and what is made of it lie side by side.
-  const neededBytes = live.sizeBytes + preparationRoomBytes(entry.sizeBytes);
-  for (const { claim, capacityBytes } of members) {
-    if (capacityBytes >= neededBytes) continue;
-    throw new RestoreRefusedError(
-      `the volume of ${claim} holds ${formatBytes(capacityBytes)}, and the restore needs ${formatBytes(neededBytes)} for a while`,
-      { remedy: 'Enlarge the volume, or defragment etcd if much of its file is free.' },
-    );
-  }
-}
-
-/** What a person should know of a datastore before the restore. `alarms` are those that lie in the snapshot. */
-export function warningsOfDatastore(
-  { name, storageVersion }: EtcdEntry,
-  live: Pick<EtcdStatus, 'version' | 'alarms'>,
-  alarms: readonly EtcdAlarm[],
-): string[] {
-  return [
-    ...(isComparable(storageVersion, live.version)
-      ? []
-      : [
-          `datastore ${name} has the form of etcd ${storageVersion}, and etcd ${live.version} runs: which of them is newer can not be told, and an older one refuses the data`,
-        ]),
-    ...(isFull(live)
-      ? [
-          `the live datastore ${name} has raised the NOSPACE alarm and takes no writes; it will take none after a rollback either`,
-        ]
-      : []),
-    ...(alarms.includes('NOSPACE')
-      ? [
-          `datastore ${name} had raised the NOSPACE alarm when the recovery point was taken. The restore disarms it; it is rolled back if etcd takes no writes even then, because its file is as large as its quota`,
-        ]
-      : []),
-  ];
-}
-
-/** Whether an etcd takes no writes for want of room. */
-export function isFull({ alarms }: Pick<EtcdStatus, 'alarms'>): boolean {
-  return alarms.some(({ alarm }) => alarm === 'NOSPACE');
-}
-
-/** RestoreRefusedError for a snapshot whose etcd would serve nobody, as its last gate would find. */
-export function refuseCorruptAlarm(
-  { address }: CataloguedPoint,
-  { name }: EtcdEntry,
-  alarms: readonly EtcdAlarm[],
-): void {
-  if (!alarms.includes('CORRUPT')) return;
-  throw new RestoreRefusedError(
-    `datastore ${name} had raised the CORRUPT alarm when ${address.id} was taken: its members did not hold the same data`,
-    { remedy: 'Choose an older recovery point: "lifeboat list" shows them.' },
-  );
 }
 
 /** What the check of the identity needs to know of the control plane as it is. */
@@ -221,8 +146,4 @@ export function warningsOf(
       : []),
     ...(verdict === 'verified' ? [] : ['the recovery point was not verified before; it was now']),
   ];
-}
-
-function isComparable(version: string, other: string | null): boolean {
-  return other !== null && isNewerMinor(version, other) !== undefined;
 }

@@ -7,16 +7,17 @@ import { isWhole, type OpenedRestore } from './open-restore.ts';
 
 /**
  * Makes what the plan found lost and what the next steps work with: first the Secrets and ConfigMaps of the recovery point, then
- * the members' claims. The reconcilers are paused before, for they would sign with new keys. Nothing that is there is changed,
+ * the other `objects`, e.g. the members' claims. The reconcilers are paused before, for they would sign with new keys. Nothing that is there is changed,
  * and nothing at all is done for a control plane that lacks nothing. Gives a look at it: what it waits for; undefined when all is made.
  * Safe to repeat.
  */
-export function rebuildLost(restore: OpenedRestore, ports: ClusterRunPorts): () => Promise<string | undefined> {
+export function rebuildLost(
+  restore: OpenedRestore,
+  objects: readonly KubernetesObject[],
+  ports: ClusterRunPorts,
+): () => Promise<string | undefined> {
   const { plan, cluster, name } = restore;
-  const claims = restore.datastores.flatMap(({ installation }) =>
-    installation.members.flatMap(({ lostClaim }) => lostClaim ?? []),
-  );
-  const lacksNothing = plan.lostIdentity.length === 0 && claims.length === 0 && isWhole(plan);
+  const lacksNothing = plan.lostIdentity.length === 0 && objects.length === 0 && isWhole(plan);
   const pauseWaits = keepPaused(plan.operation, restore, ports);
   return async () => {
     if (lacksNothing) return undefined;
@@ -27,7 +28,7 @@ export function rebuildLost(restore: OpenedRestore, ports: ClusterRunPorts): () 
       const lost = identity.filter((object) => plan.lostIdentity.includes(describeObject(object)));
       for (const object of lost) await cluster.api.create(withoutHistory(object));
     }
-    for (const claim of claims) await cluster.api.create(claim);
+    for (const object of objects) await cluster.api.create(object);
     return undefined;
   };
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { PARTS, RestoreStep } from '../../statemachines/restore-control-plane/steps.ts';
+import { sealSchema } from '../domain/datastore.ts';
 import { NotFoundError, PlanChangedError } from '../domain/errors.ts';
 import {
   restorePlanSchema,
@@ -23,7 +24,7 @@ const fencedSchema = z.strictObject({
   /** When the API servers were told to end. */
   at: z.iso.datetime(),
   /** Each datastore as it stood when nobody could write to it any more. */
-  datastores: z.record(z.string(), z.strictObject({ revision: z.int(), hash: z.int(), compactRevision: z.int() })),
+  datastores: z.record(z.string(), sealSchema),
 });
 export type Fenced = z.infer<typeof fencedSchema>;
 

@@ -28,6 +28,7 @@ import {
   stepName,
   waitingName,
 } from './records.ts';
+import { strategyWords, type Exchange } from './strategies/words.ts';
 
 /** There and back; those that a restore has not taken are left out later. */
 const STEPS = (['forward', 'back'] as const).flatMap((direction) => TIMED.map((step) => stepName(step, direction)));
@@ -46,6 +47,7 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
   const steps = await timesOfSteps(operation, ports);
   const isAtEnd = outcome === 'restored' || outcome === 'unfinished';
   const abandoned = outcome === 'rolled-back' && (await isAbandoned(operation, ports));
+  const words = strategyWords[plan.strategy];
   const kept = await whyKept(operation, isAtEnd ? 'forward' : 'back', ports);
   const result: RestoreResult = {
     ...ending,
@@ -66,7 +68,7 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
       ? (await Promise.all(plan.datastores.map(({ datastore }) => readWarnings(operation, datastore, ports)))).flat()
       : plan.datastores.flatMap(describeFull),
     left: [
-      ...(kept === undefined ? [] : describeKept(plan, kept, isAtEnd)),
+      ...(kept === undefined ? [] : words.kept(plan, kept, isAtEnd)),
       ...(isAtEnd ? [] : plan.lostIdentity.map(describeMade)),
       ...(await readCrashed(operation, ports)).map(describeCrashed),
     ],
@@ -74,9 +76,8 @@ export async function reportRestore(end: RestoreEnd, ports: RunPorts): Promise<R
       ? await describeAbandoned(plan, ports)
       : outcome === 'stuck'
         ? describeState(plan, safety?.id ?? undefined, {
-            done: new Set(steps.map(({ name }) => name)),
+            exchange: words.stuck(plan, await exchangeOf(steps, operation, ports)),
             paused: describePause(plan, await readPauseSet(operation, ports)),
-            isSwapBegun: await isSwapBegun(operation, ports),
           })
         : [],
   };
@@ -125,6 +126,14 @@ async function timesOfSteps(operation: string, { journal }: RunPorts): Promise<S
   return steps.flat().sort((a, b) => a.startedAt - b.startedAt);
 }
 
+/** How far the exchange of the data has come. */
+async function exchangeOf(steps: readonly StepTimes[], operation: string, ports: RunPorts): Promise<Exchange> {
+  const isDone = (step: string) => steps.some(({ name }) => name === step);
+  if (!(await isSwapBegun(operation, ports))) return 'not-begun';
+  if (isDone('swap-data-back')) return 'put-back';
+  return isDone('swap-data') ? 'done' : 'begun';
+}
+
 /** How long each step took, and how long nobody worked on the restore between two of them, so that all together is all the time. */
 function phasesOf(steps: readonly StepTimes[]): RestoreResult['phases'] {
   return steps.flatMap(({ name, startedAt, doneAt }, index) => {
@@ -134,74 +143,38 @@ function phasesOf(steps: readonly StepTimes[]): RestoreResult['phases'] {
   });
 }
 
-/** Where what was put aside lies, and why it was left there. */
-function describeKept({ operation, target }: RestorePlan, why: string, isRestored: boolean): string[] {
-  return target.datastores.flatMap(({ mountPath, members }) => {
-    const claims = members.filter(({ lostClaim }) => lostClaim === null).map(({ claim }) => claim);
-    const own = `${mountPath}/lifeboat-${operation}`;
-    const what = isRestored
-      ? `what lay on ${claims.join(', ')} before is still there, in ${own}/previous`
-      : `what the restore put aside on ${claims.join(', ')} is still there, in ${own}`;
-    return claims.length === 0 ? [] : [`${why}: ${what}; remove the directory when nobody wants it any more`];
-  });
-}
-
 /** How a restore that was abandoned has left the control plane. */
-async function describeAbandoned(
-  { operation, controlPlane, point, target }: RestorePlan,
-  ports: RunPorts,
-): Promise<string[]> {
+async function describeAbandoned(plan: RestorePlan, ports: RunPorts): Promise<string[]> {
+  const { operation, controlPlane, point } = plan;
   if (await isPutBack(operation, ports)) return [`the data of before are back in place`];
   if (await isServed(operation, ports)) return [`${controlPlane} keeps the data of ${point}: they served already`];
   if (!(await isSwapBegun(operation, ports))) {
     const breach = await readBreach(operation, ports);
     return [`the data of ${controlPlane} were never exchanged`, ...(breach === undefined ? [] : [breach.reason])];
   }
-  const claims = target.datastores.flatMap(({ members }) => members.map(({ claim }) => claim));
   return [
-    `the data on ${claims.join(', ')} are as they were found: those of before or those of ${point}; nothing of them was changed`,
+    ...strategyWords[plan.strategy].leftInExchange(plan),
     'Replicas were left alone as well. See that the control plane runs, or restore a recovery point.',
   ];
 }
 
 /** Who pauses the platform's reconcilers now, and until when. */
 function describePause({ target }: RestorePlan, ours: string | undefined): string {
-  const before = `pausedUntil was ${target.pausedUntil ?? 'not set'}`;
+  const before = target.pausedUntil === null ? 'were not paused before' : `were paused before (${target.pausedUntil})`;
   return ours === undefined
-    ? `The restore has not paused the platform's reconcilers; ${before}.`
-    : `The platform's reconcilers are paused until ${ours}; ${before}.`;
+    ? `The restore has not paused the platform's reconcilers; they ${before}.`
+    : `The platform's reconcilers are paused until ${ours}; they ${before}.`;
 }
 
 /** Where everything stands when the way back has failed as well, and how a person goes on from there. */
 function describeState(
-  { operation, target, datastores }: RestorePlan,
+  plan: RestorePlan,
   safetyPoint: string | undefined,
-  {
-    done,
-    isSwapBegun: isBegun,
-    paused,
-  }: { readonly done: ReadonlySet<string>; readonly isSwapBegun: boolean; readonly paused: string },
+  { exchange, paused }: { readonly exchange: string[]; readonly paused: string },
 ): string[] {
-  const isBack = done.has('swap-data-back');
-  const swapped = done.has('swap-data')
-    ? 'in place of the old data'
-    : 'on some volumes perhaps in place of the old data';
-  const exchanged = isBack ? 'the old data are back in place' : `the restored data are ${swapped}`;
-  const own = ({ mountPath }: { readonly mountPath: string }) => `${mountPath}/lifeboat-${operation}`;
+  const { target, datastores } = plan;
   return [
-    ...target.datastores.map(
-      ({ namespace }) =>
-        `Remove pods that the restore has left, before etcd is started: kubectl delete pods --namespace ${namespace} --selector lifeboat.io/operation=${operation}`,
-    ),
-    ...target.datastores.map(
-      ({ namespace, statefulSet, replicas, mountPath, dataDirectory, members }) =>
-        `StatefulSet ${namespace}/${statefulSet}: ${isBegun ? exchanged : 'the data were never exchanged'}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
-        `starts with are ${mountPath}/${dataDirectory}` +
-        (isBegun && !isBack
-          ? `; where ${own({ mountPath })}/previous is there, it holds what was there before. `
-          : '. ') +
-        `It had ${replicas} replicas, and its data want ${members.length}.`,
-    ),
+    ...exchange,
     ...target.writers.map(
       ({ kind, namespace, name, foundReplicas }) => `${kind} ${namespace}/${name} had ${foundReplicas} replicas.`,
     ),

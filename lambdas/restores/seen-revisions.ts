@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import type { SeenRevision } from '../datastores/etcd/restore/revision-bump.ts';
 import { formatControlPlaneName, type ControlPlaneName } from '../domain/control-plane.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
 import { passOverUnreadable, recordedRestores } from '../operations/recorded-restores.ts';
@@ -17,8 +16,12 @@ const plannedSchema = z
   .catch(null);
 
 /** A revision of one datastore of the control plane. */
-export interface SeenRevisionOf extends SeenRevision {
+export interface SeenRevisionOf {
   readonly datastore: string;
+  readonly revision: number;
+  readonly secondsAgo: number;
+  /** Where it is known from, e.g. `recovery point 20260102T030405Z-a1b2`. */
+  readonly source: string;
 }
 
 /**

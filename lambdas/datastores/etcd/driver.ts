@@ -3,10 +3,17 @@ import type { EtcdEntry } from '../../domain/recovery-point.ts';
 import type { SnapshotFacts } from '../../domain/snapshot-facts.ts';
 import { writeRate, type RecordedRevision } from '../../domain/write-rate.ts';
 import type { DatastoreDriver, DatedEntry } from '../driver.ts';
+import { NO_LEADER } from './choose-member.ts';
 import { compareMembers } from './compare-members.ts';
+import { sampleKeys } from './file/key-sample.ts';
 import { readSnapshotFile } from './file/snapshot-file.ts';
 import { hashMembers } from './hash-members.ts';
+import { liveKeys } from './live-keys.ts';
+import { withAnyMember } from './reach-member.ts';
+import { sealMembers, whyUnsealed, writeMark } from './seal.ts';
+import { differenceFromLive, differenceFromNothing } from './snapshot-difference.ts';
 import { takeSnapshot } from './take-snapshot.ts';
+import { unlikeKeys } from './unlike-keys.ts';
 
 /** What an entry says before the file has been read: what the stream told. */
 type StreamedEntry = Omit<EtcdEntry, Exclude<keyof SnapshotFacts, 'sizeBytes'>>;
@@ -52,7 +59,25 @@ export const etcdDriver: DatastoreDriver<DedicatedEtcd, EtcdEntry, StreamedEntry
     return compareMembers(file, entry, await hashMembers({ ...datastore, tls }, entry.revision, reach));
   },
 
+  isComplete: ({ warnings }) => !warnings.includes(NO_LEADER),
+
   writeRate: (now, before) => writeRate(revisionOf(now), before && revisionOf(before)),
+
+  async difference(file, live, options) {
+    if (live === undefined) return await differenceFromNothing(file, options);
+    const { datastore, access } = live;
+    return await withAnyMember({ ...datastore, tls: access.tls }, access, async (client) => {
+      // Without a leader a member still tells what it has itself.
+      const { leaderId } = await client.status();
+      return await differenceFromLive(file, liveKeys(client, { serializable: leaderId === '0' }), options);
+    });
+  },
+
+  sample: (file, count, random, options) => sampleKeys(file, count, random, options),
+  unlike: (sample, datastore, { tls, ...reach }) => unlikeKeys(sample, { ...datastore, tls }, reach),
+  writeMark: (datastore, { tls, ...reach }) => writeMark({ ...datastore, tls }, reach),
+  seal: (datastore, { tls, ...reach }) => sealMembers({ ...datastore, tls }, reach),
+  whyUnsealed: (seal, datastore, { tls, ...reach }) => whyUnsealed(seal, { ...datastore, tls }, reach),
 };
 
 function revisionOf({ entry, ...dated }: DatedEntry<EtcdEntry>): RecordedRevision {

@@ -1,12 +1,14 @@
 import type * as z from 'zod';
+import type { Awaited } from '../../../statemachines/restore-control-plane/steps.ts';
 import { keepPaused } from '../../control-planes/pause.ts';
 import { GateError } from '../../domain/errors.ts';
 import type { attemptedSchema, DirectedRestore } from '../../domain/restore.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
 import { lapseOf } from '../breach.ts';
-import type { OpenedRestore } from '../open-restore.ts';
+import { openRestore, type OpenedRestore } from '../open-restore.ts';
 import { recordBreach } from '../records.ts';
-import { repeatUntilDone, type Goal } from './repeat-until-done.ts';
+import type { Look } from '../strategies/strategy.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 
 /**
  * Holds the fence for a step behind it: sets the pause again where it would end too soon. Forward, GateError when the pause has
@@ -30,15 +32,30 @@ export async function holdFence(
   return keepPaused(item.operation, restore, ports);
 }
 
-/** Works for a goal behind the fence: as {@link repeatUntilDone}, once the fence is held and its pause stands. */
-export async function repeatBehindFence(
-  item: DirectedRestore,
-  restore: OpenedRestore,
-  { step, remedy }: Omit<Goal, 'direction'>,
-  ports: ClusterRunPorts,
-  attempt: () => Promise<string | undefined>,
-): Promise<z.infer<typeof attemptedSchema>> {
-  const pauseWaits = await holdFence(item, restore, ports);
-  const goal = { step, direction: item.direction, remedy };
-  return await repeatUntilDone(item, goal, ports, async () => (await pauseWaits()) ?? (await attempt()));
+/** A step of a restore behind its fence. */
+export interface PhaseBehindFence {
+  readonly step: Extract<Awaited, 'stop-datastore' | 'swap-data' | 'start-datastore' | 'start-control-plane'>;
+  /** What a person should do when it is not done in time. */
+  readonly remedy: string;
+  /** Whether nothing is to be done any more: a late delivery, or a way back from what was never begun. */
+  readonly isOver: (item: DirectedRestore, ports: ClusterRunPorts) => Promise<boolean>;
+  /** Made once a call; its looks begin once the fence is held and its pause stands. */
+  readonly look: (restore: OpenedRestore, item: DirectedRestore, ports: ClusterRunPorts) => Look;
+}
+
+/** What the function of such a step does. */
+export function behindFence({ step, remedy, isOver, look }: PhaseBehindFence) {
+  return async (item: DirectedRestore, ports: ClusterRunPorts): Promise<z.infer<typeof attemptedSchema>> => {
+    if (await isOver(item, ports)) return { done: true };
+    const restore = await openRestore(item, step, ports);
+    const pauseWaits = await holdFence(item, restore, ports);
+    const attempt = look(restore, item, ports);
+    const goal = { step, direction: item.direction, remedy };
+    return await repeatUntilDone(
+      item,
+      goal,
+      ports,
+      async (seconds) => (await pauseWaits()) ?? (await attempt(seconds)),
+    );
+  };
 }

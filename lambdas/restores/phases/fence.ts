@@ -1,17 +1,14 @@
 import type * as z from 'zod';
-import { hashMembers } from '../../datastores/etcd/hash-members.ts';
-import { withMember } from '../../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
-import { DatastoreError, GateError } from '../../domain/errors.ts';
-import type { EtcdWorkload } from '../../domain/etcd-workload.ts';
 import type { attemptedSchema, DirectedRestore } from '../../domain/restore.ts';
 import { readMark } from '../../operations/mark.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
-import { holdFence } from './behind-fence.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from '../open-restore.ts';
+import { accessTo } from '../../recovery-points/reach.ts';
+import { runningDatastore } from '../breach.ts';
+import { openRestore } from '../open-restore.ts';
 import { readFenceBegun, recordFenceBegun, recordFenced } from '../records.ts';
-import { repeatUntilDone } from './repeat-until-done.ts';
 import { endsNothing, standingOf } from '../resumed.ts';
+import { holdFence } from './behind-fence.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 
 /**
  * Pauses the platform's reconcilers and brings the API servers to zero, until their pods are gone and the datastores stand
@@ -51,21 +48,18 @@ export async function fenceControlPlane(
       if (waitsFor !== undefined) return waitsFor;
     }
     if (standing === 'swapping') return undefined;
-    if (standing === 'stopping' && !(await anyMemberRuns(restore))) return undefined;
+    if (standing === 'stopping' && (await runningDatastore(restore)) === undefined) return undefined;
+    const access = await accessTo(restore, ports.signal);
     const serving = restore.datastores.filter(({ plan }) => plan.outages.length === 0);
-    const workloads = await workloadsOf(restore, serving);
-    const revisions = await Promise.all(workloads.map((workload) => revisionOf(workload, restore, ports)));
-    refuseOvertaken(serving, revisions);
-    const still = before === revisions.join();
-    before = revisions.join();
+    const marks = await Promise.all(serving.map(({ datastore, driver }) => driver.writeMark(datastore, access)));
+    const still = before === marks.join();
+    before = marks.join();
     if (!still) return 'the datastores are still written to';
-    const datastores = await Promise.all(
-      workloads.map(async (workload, index) => {
-        const revision = revisions[index] ?? 0;
-        return [workload.name, { revision, ...(await commonHash(workload, revision, restore, ports)) }] as const;
-      }),
+    const seals = await Promise.all(
+      serving.map(async ({ datastore, driver }) => [datastore.name, await driver.seal(datastore, access)] as const),
     );
-    await recordFenced(item.operation, { at, datastores: Object.fromEntries(datastores) }, ports);
+    restore.strategy.refuseOutgrown(restore, new Map(seals));
+    await recordFenced(item.operation, { at, datastores: Object.fromEntries(seals) }, ports);
     return undefined;
   });
 }
@@ -82,64 +76,4 @@ async function pauseControlPlane(
     remedy: 'See whether that runs, then restore again: without a pause the API servers would be started again.',
   } as const;
   return await repeatUntilDone(item, goal, ports, pauseWaits);
-}
-
-async function anyMemberRuns({ cluster, datastores }: OpenedRestore): Promise<boolean> {
-  const pods = datastores.flatMap(({ installation: { namespace, members } }) =>
-    members.map(({ pod }) => cluster.api.get({ apiVersion: 'v1', kind: 'Pod', namespace, name: pod })),
-  );
-  return (await Promise.all(pods)).some((pod) => pod !== undefined);
-}
-
-/** Watchers would miss what is restored below a revision that they have seen. */
-function refuseOvertaken(datastores: readonly PlannedDatastore[], revisions: readonly number[]): void {
-  for (const [index, { plan }] of datastores.entries()) {
-    const revision = revisions[index] ?? 0;
-    if (revision < plan.revision + plan.bump) continue;
-    throw new GateError(`datastore ${plan.datastore} has reached revision ${revision} since the restore was planned`, {
-      remedy: 'Plan it anew: it was prepared for fewer writes than there were.',
-    });
-  }
-}
-
-async function workloadsOf(
-  { platform, cluster, name }: OpenedRestore,
-  datastores: readonly PlannedDatastore[],
-): Promise<EtcdWorkload[]> {
-  const tls = await platform.datastoreAccess.etcdTls(cluster.api, name);
-  return datastores.map(({ installation }) => workloadOf(installation, tls));
-}
-
-/** The highest revision of any member: one that is written to rises on all of them. */
-async function revisionOf(workload: EtcdWorkload, { cluster }: OpenedRestore, { signal }: ClusterRunPorts) {
-  const revisions = await Promise.all(
-    workload.members.map(({ pod }) =>
-      withMember(workload, pod, { cluster, signal }, async (client) => (await client.status()).revision),
-    ),
-  );
-  return Math.max(...revisions);
-}
-
-async function commonHash(
-  workload: EtcdWorkload,
-  revision: number,
-  { cluster }: OpenedRestore,
-  { signal }: ClusterRunPorts,
-): Promise<{ hash: number; compactRevision: number }> {
-  const answers = await hashMembers(workload, revision, { cluster, signal });
-  const [first] = answers;
-  for (const answer of answers) {
-    if (!('hash' in answer)) throw new DatastoreError(`${answer.pod} can't be asked for its hash: ${answer.reason}`);
-    if (
-      first !== undefined &&
-      'hash' in first &&
-      (answer.hash !== first.hash || answer.compactRevision !== first.compactRevision)
-    ) {
-      throw new DatastoreError(`${first.pod} and ${answer.pod} do not agree on revision ${revision}`, {
-        remedy: 'Wait for a compaction to end on all members; if it stays so, one of them is corrupt.',
-      });
-    }
-  }
-  if (first === undefined || !('hash' in first)) throw new DatastoreError(`${workload.name} has no member`);
-  return { hash: first.hash, compactRevision: first.compactRevision };
 }

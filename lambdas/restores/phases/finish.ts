@@ -1,31 +1,23 @@
 import type * as z from 'zod';
 import { takePauseAway } from '../../control-planes/pause.ts';
-import { helperPodName } from '../../datastores/etcd/restore/helper-pods.ts';
-import { hasBegun, podProgress } from '../../datastores/etcd/restore/pod-progress.ts';
 import { GateError } from '../../domain/errors.ts';
-import type { EtcdMemberVolume } from '../../domain/etcd-installation.ts';
 import type { attemptedSchema, DirectedRestore, RestorePlan } from '../../domain/restore.ts';
 import { crashedPods, restartCrashed } from '../../kube/crashed-pods.ts';
 import { removeMark } from '../../operations/mark.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
-import { readBegunPods } from '../strategies/swap-volumes/fed-pods.ts';
-import { onVolumes, removeHelperPods } from '../strategies/swap-volumes/follow-pods.ts';
 import { whyKept } from '../kept.ts';
-import { isLeftToOther, namespacesOf, openRestore, type OpenedRestore } from '../open-restore.ts';
+import { isLeftToOther, namespacesOf, openRestore } from '../open-restore.ts';
 import {
   doneName,
   isFenceBegun,
   isOldServed,
-  isPrepareBegun,
   isServed,
-  isSwapBegun,
   readAbandonedWay,
   recordCrashed,
-  recordUntouched,
   stepName,
 } from '../records.ts';
-import { repeatUntilDone } from './repeat-until-done.ts';
 import { removeStaged } from '../staging.ts';
+import { repeatUntilDone } from './repeat-until-done.ts';
 
 /** So long pods of the control plane that crashed without the API are waited for; then they are named. */
 const CRASHED_SECONDS = 30;
@@ -60,18 +52,15 @@ export async function finishRestore(
   } as const;
   await eachNamespace(plan, (namespace) => restartCrashed(cluster.api, namespace));
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
-  const untouched = await untouchedMembers(item, restore, ports);
-  const cleared = await withVolumesToClear(restore, isKept, ({ pod }) => untouched.includes(pod));
-  const clear = onVolumes(cleared, { action: 'clear', isCopied: isRestored && !isKept }, ports);
+  const clearing = { direction: item.direction, isRestored, isKept };
+  const clear = await restore.strategy.clear(restore, clearing, ports);
   let isCleared = false;
   const attempted = await repeatUntilDone(item, goal, ports, async (workedSeconds) => {
     if (!isCleared) {
-      const waitsFor = await clear();
+      const waitsFor = await clear(workedSeconds);
       if (waitsFor !== undefined) return waitsFor;
       isCleared = true;
     }
-    const waitsFor = await removeHelperPods(restore);
-    if (waitsFor !== undefined) return waitsFor;
     const crashed = await eachNamespace(plan, (namespace) => crashedPods(cluster.api, namespace));
     if (crashed.length > 0 && workedSeconds < CRASHED_SECONDS)
       return `${crashed.join(', ')} crashed and must come up again`;
@@ -95,54 +84,4 @@ async function refuseStopped({ operation, controlPlane, direction }: DirectedRes
 
 async function eachNamespace(plan: RestorePlan, work: (namespace: string) => Promise<string[]>): Promise<string[]> {
   return (await Promise.all([...namespacesOf(plan)].map(work))).flat();
-}
-
-/**
- * The members on whose volumes nothing of the operation is, so that no pod, whose image may not be there either, has to clear them:
- * none was prepared, or the pod of the preparation is there and can't begin. As the first call found it: the pods go.
- */
-async function untouchedMembers(
-  { operation, direction }: DirectedRestore,
-  { cluster, datastores }: OpenedRestore,
-  ports: ClusterRunPorts,
-): Promise<readonly string[]> {
-  if (direction === 'forward' || (await isSwapBegun(operation, ports))) return [];
-  const isPrepared = await isPrepareBegun(operation, ports);
-  const begun = await readBegunPods(operation, ports);
-  const found: string[] = [];
-  for (const { installation } of datastores) {
-    for (const { pod } of installation.members) {
-      const name = helperPodName(operation, 'prepare', pod);
-      const { namespace } = installation;
-      const preparation = await cluster.api.get({ apiVersion: 'v1', kind: 'Pod', namespace, name });
-      const neverRan =
-        preparation !== undefined && !hasBegun(preparation) && podProgress(preparation).state === 'blocked';
-      if (!isPrepared || (neverRan && !begun.includes(name))) found.push(pod);
-    }
-  }
-  return await recordUntouched(operation, found, ports);
-}
-
-/** The same with the members on whose volumes nothing has to stay. */
-async function withVolumesToClear(
-  restore: OpenedRestore,
-  isKept: boolean,
-  isUntouchedMember: (member: EtcdMemberVolume) => boolean,
-): Promise<OpenedRestore> {
-  const { api } = restore.cluster;
-  const isToBeCleared = async (member: EtcdMemberVolume, namespace: string) => {
-    const { lostClaim, claim } = member;
-    if (isUntouchedMember(member)) return false;
-    if (lostClaim === null) return !isKept;
-    // A restore that ended early may not have made it.
-    return (await api.get({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: claim })) !== undefined;
-  };
-  const datastores = restore.datastores.map(async ({ plan, installation }) => {
-    const { namespace, members } = installation;
-    const cleared = await Promise.all(
-      members.map(async (member) => ((await isToBeCleared(member, namespace)) ? [member] : [])),
-    );
-    return { plan, installation: { ...installation, members: cleared.flat() } };
-  });
-  return { ...restore, datastores: await Promise.all(datastores) };
 }

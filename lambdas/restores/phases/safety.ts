@@ -1,7 +1,5 @@
 import type * as z from 'zod';
-import { wasWrittenAfter } from '../../datastores/etcd/live-keys.ts';
-import { withAnyMember } from '../../datastores/etcd/reach-member.ts';
-import { workloadOf } from '../../datastores/etcd/restore/workload.ts';
+import { drivers } from '../../datastores/registry.ts';
 import {
   ConflictError,
   CorruptSnapshotError,
@@ -11,16 +9,16 @@ import {
   NoUsableMemberError,
   TunnelError,
 } from '../../domain/errors.ts';
-import { NO_LEADER } from '../../datastores/etcd/choose-member.ts';
 import type { Manifest } from '../../domain/recovery-point.ts';
 import { safetyPointSchema, type DirectedRestore, type SafetyPoint } from '../../domain/restore.ts';
 import { verdictOf } from '../../domain/verdict.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
+import { accessTo } from '../../recovery-points/reach.ts';
 import { takeRecoveryPoint } from '../../recovery-points/take.ts';
 import type { CataloguedPoint } from '../../store/catalogue.ts';
-import { holdFence } from './behind-fence.ts';
 import { isWhole, openRestore, type OpenedRestore } from '../open-restore.ts';
 import { readFenced, readSafetyIds, recordSafetyId } from '../records.ts';
+import { holdFence } from './behind-fence.ts';
 
 /**
  * Takes a recovery point of the fenced state, once a restore. Where a datastore did not serve when the restore was planned there
@@ -45,7 +43,7 @@ export async function takeSafetyPoint(
     if ('reasonForNone' in manifest)
       return done({ id: null, reason: manifest.reasonForNone, verdict: null, isComplete: false });
     await refuseWritten(manifest, restore, ports);
-    const isComplete = !manifest.datastores.some(({ warnings }) => warnings.includes(NO_LEADER));
+    const isComplete = manifest.datastores.every((entry) => drivers[entry.kind].isComplete(entry));
     return done({ id: manifest.id, reason: null, verdict: former?.verdict ?? verdictOf(manifest), isComplete });
   });
 }
@@ -78,22 +76,18 @@ async function findTaken({ plan, name }: OpenedRestore, ports: ClusterRunPorts):
  */
 async function refuseWritten(
   { id, datastores }: Manifest,
-  { plan, datastores: planned, platform, cluster, name: controlPlane }: OpenedRestore,
+  restore: OpenedRestore,
   ports: ClusterRunPorts,
 ): Promise<void> {
-  const fenced = await readFenced(plan.operation, ports);
-  for (const { plan: datastore, installation } of planned) {
-    const { datastore: name, outages } = datastore;
-    const revision = datastores.find((taken) => taken.name === name)?.revision;
-    const expected = fenced?.datastores[name]?.revision;
-    if (revision === expected || outages.length > 0) continue;
-    const workload = workloadOf(installation, await platform.datastoreAccess.etcdTls(cluster.api, controlPlane));
-    const reach = { cluster, signal: ports.signal };
-    const written =
-      expected === undefined || (await withAnyMember(workload, reach, (client) => wasWrittenAfter(client, expected)));
-    if (!written) continue;
+  const fenced = await readFenced(restore.plan.operation, ports);
+  for (const { plan, datastore, driver } of restore.datastores) {
+    const revision = datastores.find(({ name }) => name === datastore.name)?.revision;
+    const seal = fenced?.datastores[datastore.name];
+    if (plan.outages.length > 0 || (seal !== undefined && revision === seal.revision)) continue;
+    const reason = seal && (await driver.whyUnsealed(seal, datastore, await accessTo(restore, ports.signal)));
+    if (seal !== undefined && reason === undefined) continue;
     throw new ConflictError(
-      `datastore ${name} was written to behind the fence: at revision ${revision ?? 'none'} instead of ${expected ?? 'none'}`,
+      `datastore ${datastore.name} was written to behind the fence: ${reason ?? 'what it held there was not noted'}`,
       { remedy: `Find out who writes to it. Recovery point ${id} holds what it was.` },
     );
   }

@@ -14,6 +14,7 @@ export function plannedRestore(datastore: Partial<DatastorePlan> = {}): RestoreP
   return {
     ...RESTORE,
     kind: 'restore',
+    strategy: 'swap-volumes',
     request: { operation: OPERATION, controlPlane: RESTORE.controlPlane, point: 'latest-verified' },
     plannedAt: '2026-01-02T04:04:05.000Z',
     pointTakenAt: '2026-01-02T03:04:05.000Z',

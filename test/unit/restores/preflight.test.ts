@@ -14,13 +14,12 @@ import type { EtcdInstallation } from '../../../lambdas/domain/etcd-installation
 import type { EtcdEntry, Manifest, Proof } from '../../../lambdas/domain/recovery-point.ts';
 import type { RestoreTarget } from '../../../lambdas/domain/restore-target.ts';
 import { choosePoint } from '../../../lambdas/restores/choose-point.ts';
+import { refuseUnfitPoint, warningsOf } from '../../../lambdas/restores/preflight.ts';
 import {
   refuseCorruptAlarm,
-  refuseUnfitPoint,
   refuseUnfitTarget,
-  warningsOf,
   warningsOfDatastore,
-} from '../../../lambdas/restores/preflight.ts';
+} from '../../../lambdas/restores/strategies/swap-volumes/unfit.ts';
 import { Catalogue, type CataloguedPoint } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { installedEtcd } from '../etcd-restore/installed-etcd.ts';

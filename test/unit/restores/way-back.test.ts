@@ -195,7 +195,7 @@ describe('the safety recovery point of an earlier delivery', () => {
   async function takenWith(manifest: object, noted: readonly string[]): Promise<unknown> {
     await killedAfter(FENCED);
     for (const id of noted) await recordSafetyId(OPERATION, id, restore.ports);
-    const datastores = [{ name: 'main', revision: 900, warnings: [] }];
+    const datastores = [{ name: 'main', kind: 'etcd', revision: 900, warnings: [] }];
     const point = {
       address: { id: ID },
       manifest: { ...OF_THIS_RESTORE, datastores, ...manifest },

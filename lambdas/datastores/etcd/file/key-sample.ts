@@ -37,7 +37,7 @@ export async function sampleKeys(
       const sha256 = createHash('sha256')
         .update(bytesOf(view, valueStart, valueEnd))
         .digest('hex');
-      sample.push({ key: key.toString(), modRevision: listing.modRevision(number), sha256 });
+      sample.push({ key: key.toString(), sha256 });
     });
     pacer.finish();
     return sample;

@@ -1,20 +1,17 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type * as z from 'zod';
 import { FETCH_CONTAINER, preparationPod, type PreparationPlan } from '../../../datastores/etcd/restore/helper-pods.ts';
 import type { EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
-import { stepTimesSchema, type attemptedSchema, type DirectedRestore } from '../../../domain/restore.ts';
 import { stagedKey } from '../../../domain/staging.ts';
 import type { ClusterRunPorts } from '../../../operations/ports.ts';
 import { snapshotObject } from '../../../recovery-points/layout.ts';
 import { unpack, type PackedObject } from '../../../recovery-points/unpack.ts';
 import { fedPods, noteBegunPod, type FedPods } from './fed-pods.ts';
 import { firstOf, followedPods, followPod, type FollowedPods } from './follow-pods.ts';
-import { openRestore, type OpenedRestore, type PlannedDatastore } from '../../open-restore.ts';
+import type { OpenedRestore, PlannedDatastore } from '../../open-restore.ts';
 import { rebuildLost } from '../../rebuild.ts';
-import { doneName } from '../../records.ts';
-import { repeatUntilDone } from '../../phases/repeat-until-done.ts';
 import { noteStaged, removeStaged, stageSnapshot } from '../../staging.ts';
+import type { Look } from '../strategy.ts';
 
 /**
  * The signature is checked when the download begins, which is as soon as a pod has the URL; how long it lasts does not matter. No
@@ -23,28 +20,20 @@ import { noteStaged, removeStaged, stageSnapshot } from '../../staging.ts';
 const URL_SECONDS = 900;
 
 /**
- * Restores the snapshot beside the live data of every member, while the control plane goes on working: each member's pod gets the
- * file through the API server or by a URL, hashes it, and lets etcd's own program restore it.
+ * Restores the snapshot beside the live data of every member: each member's pod gets the file through the API server or by a URL,
+ * hashes it, and lets etcd's own program restore it. What is lost of the control plane is made again before.
  */
-export async function prepareData(
-  item: DirectedRestore,
-  ports: ClusterRunPorts,
-): Promise<z.infer<typeof attemptedSchema>> {
-  // The pods are gone when the restore has ended: a late delivery must not prepare anything again.
-  const prepared = await ports.journal.read(item.operation, doneName('prepare-data'), stepTimesSchema);
-  if (prepared !== undefined) return { done: true };
-  const restore = await openRestore(item, 'prepare-data', ports);
-  const goal = {
-    step: 'prepare-data',
-    direction: item.direction,
-    remedy: 'Look at the pods named lifeboat-… in the namespace of the control plane and their events.',
-  } as const;
-  const fed = await fedPods(item.operation, ports);
+export async function prepare(restore: OpenedRestore, ports: ClusterRunPorts): Promise<Look> {
+  const { operation } = restore.plan;
+  const fed = await fedPods(operation, ports);
   const followed = followedPods();
   const begun = new Set<string>();
-  const rebuild = rebuildLost(restore, ports);
+  const claims = restore.datastores.flatMap(({ installation }) =>
+    installation.members.flatMap(({ lostClaim }) => lostClaim ?? []),
+  );
+  const rebuild = rebuildLost(restore, claims, ports);
   let feeds: readonly Feed[] | undefined;
-  return await repeatUntilDone(item, goal, ports, async () => {
+  return async () => {
     if (feeds === undefined) {
       const waitsFor = await rebuild();
       if (waitsFor !== undefined) return waitsFor;
@@ -59,9 +48,9 @@ export async function prepareData(
     );
     const waitsFor = firstOf(waits);
     // Nobody needs it from here on, however the restore ends.
-    if (waitsFor === undefined) await removeStaged(item.operation, ports);
+    if (waitsFor === undefined) await removeStaged(operation, ports);
     return waitsFor;
-  });
+  };
 }
 
 /** What is known of the pods of a preparation. */

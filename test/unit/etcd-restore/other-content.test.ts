@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isOtherContent } from '../../../lambdas/restores/breach.ts';
+import { isOtherContent } from '../../../lambdas/datastores/etcd/seal.ts';
 
 describe('the content of a datastore behind the fence', () => {
   it.each([
