@@ -49,12 +49,25 @@ export const etcdInstallationSchema = z.strictObject({
   clientPort: z.int(),
   /** Where the volume is mounted, e.g. `/var/lib`. */
   mountPath: z.string(),
-  /** The directory of the data below it, e.g. `data`. */
+  /** The directory of the data below it, e.g. `data`; empty: the root of the volume. */
   dataDirectory: z.string(),
   members: z.array(memberVolumeSchema).min(1),
   pods: podSettings,
 });
 export type EtcdInstallation = z.infer<typeof etcdInstallationSchema>;
+
+/**
+ * What is exchanged on a volume, and where in that etcd has its files: the data directory; where that is the volume's root, the one
+ * directory that etcd makes in it.
+ */
+export function exchangedDirectory({
+  mountPath,
+  dataDirectory,
+}: Pick<EtcdInstallation, 'mountPath' | 'dataDirectory'>): { readonly path: string; readonly inner: 'member' | '.' } {
+  return dataDirectory === ''
+    ? { path: `${mountPath}/member`, inner: '.' }
+    : { path: `${mountPath}/${dataDirectory}`, inner: 'member' };
+}
 
 /** The same as a driver knows it: each member is asked, whatever its pod says of itself. */
 export function etcdOf({ datastore, namespace, clientPort, members }: EtcdInstallation): DedicatedEtcd {

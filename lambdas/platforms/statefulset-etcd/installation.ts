@@ -167,7 +167,7 @@ interface DataPlace {
   readonly container: Container;
   readonly volume: string;
   readonly mountPath: string;
-  /** Below the mount path. */
+  /** Below the mount path; empty: the mount path itself. */
   readonly directory: string;
 }
 
@@ -184,8 +184,11 @@ function findData(containers: readonly Container[], where: string): DataPlace {
     if (mount === undefined) throw unsupported(where, `keeps etcd's data in ${path}, where nothing is mounted`);
     const { name: volume, mountPath } = mount;
     const directory = posix.relative(mountPath, path);
-    if (directory === '' || mount.subPath !== undefined || mount.subPathExpr !== undefined) {
-      throw unsupported(where, `has no room beside etcd's data: ${path} is not below the root of volume ${volume}`);
+    if (mount.subPath !== undefined || mount.subPathExpr !== undefined) {
+      throw unsupported(
+        where,
+        `keeps etcd's data in a part of volume ${volume} (subPath), where there is no room beside them`,
+      );
     }
     return { container, volume, mountPath, directory };
   }

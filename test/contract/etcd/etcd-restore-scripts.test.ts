@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { HELPER_EXIT_CODES } from '../../../lambdas/datastores/etcd/restore/helper-scripts.ts';
 import { runCommand, type CommandResult } from '../../testbed/command.ts';
 import {
@@ -22,7 +22,12 @@ import {
 jest.setTimeout(900_000);
 
 const { refused, wrongSnapshot, noRoom, tooLate } = HELPER_EXIT_CODES;
-const { mountPath, readVolume, writeVolume, commandOfStep, run } = useScriptVolume();
+let dataDirectory = 'data';
+const { mountPath, readVolume, writeVolume, commandOfStep, run } = useScriptVolume(() => dataDirectory);
+
+afterEach(() => {
+  dataDirectory = 'data';
+});
 
 /** How a script is interrupted: before its nth command, or while the nth `rm` has removed but one file. */
 interface Kill {
@@ -88,10 +93,24 @@ async function prepared(volume: Volume): Promise<{ interrupted: Volume[]; comple
   return { interrupted: left, completed: await completed(restored, 'finish') };
 }
 
-const DATA_BEFORE: readonly { readonly name: string; readonly volume: Volume }[] = [
+interface Before {
+  readonly name: string;
+  readonly volume: Volume;
+  /** That of etcd's data on the volume, and what of it is exchanged. */
+  readonly directory?: string;
+  readonly exchanged?: string;
+}
+
+const DATA_BEFORE: readonly Before[] = [
   { name: 'the data of an etcd', volume: { ...dataOf('data', 'old'), 'lost+found/': '' } },
   { name: 'an empty directory', volume: { 'data/': '' } },
   { name: 'nothing', volume: {} },
+  {
+    name: 'the data of an etcd in its root',
+    volume: { ...below(dataOf('data', 'old'), 'data'), 'lost+found/': '' },
+    directory: '',
+    exchanged: 'member',
+  },
 ];
 
 const NEW = below(dataOf('data', 'new'), 'data');
@@ -106,92 +125,102 @@ function tellingOf(volume: Volume): string {
   const telling = Object.entries(withoutTraces(volume)).map(([path, content]) => {
     if (path.startsWith(`${OWN}.cleared`)) return `${OWN}.cleared`;
     if (path === `${OWN}/identity`) return path;
-    if (path.startsWith(`${OWN}/restored/`) && !isFinished) return `${OWN}/restored`;
+    const unfinished = [`${OWN}/restored`, `${OWN}/member`].find((place) => path.startsWith(`${place}/`));
+    if (unfinished !== undefined && !isFinished) return unfinished;
     return `${path}=${content}`;
   });
   return [...new Set(telling)].join('\n');
 }
 
-describe.each(DATA_BEFORE)('a volume with $name before', ({ volume: before }) => {
-  const OLD = below(before, 'data');
-  const isOld = (volume: Volume): boolean =>
-    has(volume, 'data') === has(before, 'data') && isSame(below(volume, 'data'), OLD);
-  const isNew = (volume: Volume): boolean => isSame(below(volume, 'data'), NEW);
-  /** The restored data are in place, and those before were given up. */
-  const isKept = (volume: Volume): boolean => isNew(volume) && !isAside(volume);
+describe.each(DATA_BEFORE)(
+  'a volume with $name before',
+  ({ volume: before, directory = 'data', exchanged: data = 'data' }) => {
+    const OLD = below(before, data);
+    const restored = below({ ...dataOf('data', 'new'), ...below(dataOf('data', 'new'), 'data') }, data);
 
-  /** The data before are whole in exactly one place, unless they were given up; nothing is ever mixed. */
-  function expectWhole(volume: Volume): void {
-    const aside = isAside(volume);
-    if (aside && has(before, 'data')) expect(below(volume, `${OWN}/previous`)).toEqual(OLD);
-    const isMidway = aside && !has(volume, 'data');
-    const states = [isOld(volume) && !aside, isNew(volume), isMidway];
-    expect({ volume, states: states.filter(Boolean) }).toEqual({ volume, states: [true] });
-    if (isMidway) expect(below(volume, `${OWN}/restored`)).toEqual(NEW);
-  }
+    beforeEach(() => {
+      dataDirectory = directory;
+    });
 
-  function expectDone(step: Step | 'prepare', from: Volume, { exitCode, volume }: Completed): void {
-    const aside = isAside(from);
-    const isHalfDone = aside && !(isNew(from) && !has(from, `${OWN}/restored`));
-    const mayGoOn = {
-      prepare: !aside && canSwap(from),
-      swap: canSwap(from) && (aside || has(from, `${OWN}/prepared`)),
-      back: true,
-      clear: !isHalfDone,
-      fetch: true,
-      finish: true,
-    }[step];
-    expect({ step, from, exitCode }).toEqual({ step, from, exitCode: mayGoOn ? 0 : refused });
-    if (!mayGoOn) expect(withoutTraces(volume)).toEqual(withoutTraces(from));
-    else if (step === 'swap') expect(isNew(volume)).toBe(true);
-    else if (step === 'back') {
-      expect({ from, canSwap: canSwap(volume), aside: isAside(volume) }).toEqual({
-        from,
-        canSwap: false,
-        aside: false,
-      });
-      expect({ from, data: below(volume, 'data') }).toEqual({ from, data: aside ? OLD : below(from, 'data') });
-    } else if (step === 'clear') expect(Object.keys(volume).filter((path) => path.startsWith(OWN))).toEqual([]);
-  }
+    const isOld = (volume: Volume): boolean =>
+      has(volume, data) === has(before, data) && isSame(below(volume, data), OLD);
+    const isNew = (volume: Volume): boolean => isSame(below(volume, data), restored);
+    /** The restored data are in place, and those before were given up. */
+    const isKept = (volume: Volume): boolean => isNew(volume) && !isAside(volume);
 
-  /** Of steps that may leave something beside the data, but not change them or those before. */
-  function expectDataUntouched(from: Volume, volumes: readonly Volume[], places: readonly string[]): void {
-    const dataOn = (volume: Volume) => places.map((place) => below(volume, place));
-    for (const volume of volumes) expect(dataOn(volume)).toEqual(dataOn(from));
-  }
-
-  it('holds exactly those or exactly the restored data, after any steps in any order, each killed at any place', async () => {
-    const seen = new Map<string, Volume>();
-    const open = [before];
-    for (let from = open.pop(); from !== undefined; from = open.pop()) {
-      expectWhole(from);
-      const telling = tellingOf(from);
-      if (seen.has(telling)) continue;
-      seen.set(telling, from);
-      for (const step of ['swap', 'back', 'clear'] as const) {
-        const outcome = await completed(from, step);
-        expectDone(step, from, outcome);
-        // From here on it is all the same again, with the restored data as those before.
-        if (isKept(from)) continue;
-        const cut = await interrupted(from, step);
-        if (step === 'clear') expectDataUntouched(from, [outcome.volume, ...cut], ['data']);
-        // Whoever has begun to put the data back is not overtaken by a late swap.
-        if (step === 'back') expectDataUntouched(from, cut.filter(canSwap), ['data', `${OWN}/previous`]);
-        open.push(outcome.volume, ...cut);
-      }
-      if (isKept(from)) continue;
-      const preparation = await prepared(from);
-      expectDone('prepare', from, preparation.completed);
-      const volumes = [...preparation.interrupted, preparation.completed.volume];
-      expectDataUntouched(from, volumes, ['data', `${OWN}/previous`]);
-      open.push(...volumes);
+    /** The data before are whole in exactly one place, unless they were given up; nothing is ever mixed. */
+    function expectWhole(volume: Volume): void {
+      const aside = isAside(volume);
+      if (aside && has(before, data)) expect(below(volume, `${OWN}/previous`)).toEqual(OLD);
+      const isMidway = aside && !has(volume, data);
+      const states = [isOld(volume) && !aside, isNew(volume), isMidway];
+      expect({ volume, states: states.filter(Boolean) }).toEqual({ volume, states: [true] });
+      if (isMidway) expect(below(volume, `${OWN}/restored`)).toEqual(restored);
     }
-    const volumes = [...seen.values()];
-    expect(volumes.some((volume) => isAside(volume) && !has(volume, 'data'))).toBe(true);
-    expect(volumes.some((volume) => has(volume, `${OWN}/reverted`) && isOld(volume))).toBe(true);
-    expect(volumes.some((volume) => isKept(volume) && !has(volume, OWN))).toBe(true);
-  });
-});
+
+    function expectDone(step: Step | 'prepare', from: Volume, { exitCode, volume }: Completed): void {
+      const aside = isAside(from);
+      const isHalfDone = aside && !(isNew(from) && !has(from, `${OWN}/restored`));
+      const mayGoOn = {
+        prepare: !aside && canSwap(from),
+        swap: canSwap(from) && (aside || has(from, `${OWN}/prepared`)),
+        back: true,
+        clear: !isHalfDone,
+        fetch: true,
+        finish: true,
+      }[step];
+      expect({ step, from, exitCode }).toEqual({ step, from, exitCode: mayGoOn ? 0 : refused });
+      if (!mayGoOn) expect(withoutTraces(volume)).toEqual(withoutTraces(from));
+      else if (step === 'swap') expect(isNew(volume)).toBe(true);
+      else if (step === 'back') {
+        expect({ from, canSwap: canSwap(volume), aside: isAside(volume) }).toEqual({
+          from,
+          canSwap: false,
+          aside: false,
+        });
+        expect({ from, data: below(volume, data) }).toEqual({ from, data: aside ? OLD : below(from, data) });
+      } else if (step === 'clear') expect(Object.keys(volume).filter((path) => path.startsWith(OWN))).toEqual([]);
+    }
+
+    /** Of steps that may leave something beside the data, but not change them or those before. */
+    function expectDataUntouched(from: Volume, volumes: readonly Volume[], places: readonly string[]): void {
+      const dataOn = (volume: Volume) => places.map((place) => below(volume, place));
+      for (const volume of volumes) expect(dataOn(volume)).toEqual(dataOn(from));
+    }
+
+    it('holds exactly those or exactly the restored data, after any steps in any order, each killed at any place', async () => {
+      const seen = new Map<string, Volume>();
+      const open = [before];
+      for (let from = open.pop(); from !== undefined; from = open.pop()) {
+        expectWhole(from);
+        const telling = tellingOf(from);
+        if (seen.has(telling)) continue;
+        seen.set(telling, from);
+        for (const step of ['swap', 'back', 'clear'] as const) {
+          const outcome = await completed(from, step);
+          expectDone(step, from, outcome);
+          // From here on it is all the same again, with the restored data as those before.
+          if (isKept(from)) continue;
+          const cut = await interrupted(from, step);
+          if (step === 'clear') expectDataUntouched(from, [outcome.volume, ...cut], [data]);
+          // Whoever has begun to put the data back is not overtaken by a late swap.
+          if (step === 'back') expectDataUntouched(from, cut.filter(canSwap), [data, `${OWN}/previous`]);
+          open.push(outcome.volume, ...cut);
+        }
+        if (isKept(from)) continue;
+        const preparation = await prepared(from);
+        expectDone('prepare', from, preparation.completed);
+        const volumes = [...preparation.interrupted, preparation.completed.volume];
+        expectDataUntouched(from, volumes, [data, `${OWN}/previous`]);
+        open.push(...volumes);
+      }
+      const volumes = [...seen.values()];
+      expect(volumes.some((volume) => isAside(volume) && !has(volume, data))).toBe(true);
+      expect(volumes.some((volume) => has(volume, `${OWN}/reverted`) && isOld(volume))).toBe(true);
+      expect(volumes.some((volume) => isKept(volume) && !has(volume, OWN))).toBe(true);
+    });
+  },
+);
 
 describe('the preparation', () => {
   const live = dataOf('data', 'old');

@@ -177,6 +177,28 @@ describe.each([
     expect(await readdir(join(etcd.volume('etcd-0'), 'data'))).toEqual(['before']);
   });
 
+  it('takes the place of data in the root of a volume, beside what else is there, and gives way to them', async () => {
+    restored = await RestoredEtcd.create(version, 1, { dataDirectory: '' });
+    const etcd = restored;
+    const volume = etcd.volume('etcd-0');
+    await etcd.start('etcd-0');
+    await untilReady(etcd, 1);
+    const before = await withClient(etcd, (client) => client.put(Buffer.from('/before'), Buffer.from('x')));
+    await etcd.kill('etcd-0');
+    await mkdir(join(volume, 'lost+found'));
+    await etcd.prepare('etcd-0', snapshot);
+    await etcd.swap('etcd-0');
+    await etcd.start('etcd-0');
+    const minimumRevision = snapshot.revision + BUMP;
+    expect(await untilReady(etcd, minimumRevision)).toMatchObject({ revision: minimumRevision });
+    await etcd.kill('etcd-0');
+    await etcd.swap('etcd-0', 'back');
+    await etcd.swap('etcd-0', 'clear');
+    expect((await readdir(volume)).sort()).toEqual(['lost+found', 'member']);
+    await etcd.start('etcd-0');
+    expect(await untilReady(etcd, before)).toMatchObject({ revision: before });
+  });
+
   it('is rid of what API servers and leaders of before left, and of nothing else', async () => {
     const etcd = await restoreAll(version, 1, snapshot);
     await etcd.start('etcd-0');

@@ -53,7 +53,11 @@ export class RestoredEtcd {
     this.#clientPorts = parts.clientPorts;
   }
 
-  static async create(version: EtcdVersion, members: 1 | 3): Promise<RestoredEtcd> {
+  static async create(
+    version: EtcdVersion,
+    members: 1 | 3,
+    changes: Partial<EtcdInstallation> = {},
+  ): Promise<RestoredEtcd> {
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-restored-'));
     const authority = createAuthority('etcd-signer');
     const server = issueCertificate(authority, { commonName: 'etcd', dnsNames: ['localhost'] });
@@ -62,7 +66,7 @@ export class RestoredEtcd {
     await writeFile(join(directory, 'tls.key'), server.key, { mode: 0o600 });
     const client = issueCertificate(authority, { commonName: 'lifeboat' });
     const ports = await freePorts(2 * members);
-    const installed = installedEtcd(members);
+    const installed = installedEtcd(members, changes);
     const clientPorts = new Map(installed.members.map(({ pod }, index) => [pod, ports[members + index] ?? 0]));
     for (const { pod } of installed.members) await mkdir(join(directory, pod));
     return new RestoredEtcd({

@@ -72,7 +72,7 @@ export function isSame(a: Volume, b: Volume): boolean {
 }
 
 /** A temporary directory in the place of a volume, new for each test, on which the scripts of helper pods run. */
-export function useScriptVolume() {
+export function useScriptVolume(dataDirectory: () => string = () => 'data') {
   let mountPath: string;
 
   beforeEach(async () => {
@@ -108,7 +108,7 @@ export function useScriptVolume() {
 
   /** The command of a pod's container, with the temporary directory in the place of the volume. */
   function commandOfStep(step: Step, input: 'file' | 'url' = 'file'): readonly string[] {
-    const installation = installedEtcd(1, { mountPath });
+    const installation = installedEtcd(1, { mountPath, dataDirectory: dataDirectory() });
     const plan = {
       operation: OPERATION,
       sizeBytes: SNAPSHOT.length,

@@ -232,6 +232,7 @@ describe('a preparation', () => {
       'fetch',
       DIRECTORY,
       '/var/lib/data',
+      'member',
       '30000032',
       plan.sha256,
       '320738',

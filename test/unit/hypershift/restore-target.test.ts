@@ -321,10 +321,15 @@ describe("where an etcd's data is", () => {
     expect(installation).toMatchObject({ mountPath: '/var/lib', members: [{ claim: 'store-etcd-0' }] });
   });
 
+  it('may be the root of its volume', async () => {
+    const container = { volumeMounts: [{ mountPath: '/var/lib/data', name: 'data' }] };
+    const installation = await installationOf(statefulSet({ replicas: 1, container }), claim('data-etcd-0'));
+    expect(installation).toMatchObject({ mountPath: '/var/lib/data', dataDirectory: '' });
+  });
+
   it.each([
     ['nobody says', { env: [] }, /does not say where etcd's data is/],
     ['nothing is mounted', { volumeMounts: [{ mountPath: '/var/library', name: 'data' }] }, /nothing is mounted/],
-    ['the volume is it', { volumeMounts: [{ mountPath: '/var/lib/data', name: 'data' }] }, /no room beside/],
     [
       'a part of the volume is mounted',
       { volumeMounts: [{ mountPath: '/var/lib', name: 'data', subPath: 'a' }] },

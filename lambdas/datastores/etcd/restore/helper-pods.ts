@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { UnsupportedError } from '../../../domain/errors.ts';
-import type { EtcdInstallation, EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
+import { exchangedDirectory, type EtcdInstallation, type EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
 import { parseVersion } from '../../../domain/version.ts';
 import { HELPER_IMAGE } from './helper-image.ts';
@@ -90,7 +90,7 @@ export function preparationPod(
   member: HelpedMember,
   plan: PreparationPlan,
 ): KubernetesObject {
-  const { own } = directories(installation, plan.operation);
+  const own = ownDirectory(installation, plan.operation);
   const roomKiB = Math.ceil(preparationRoomBytes(plan.sizeBytes) / 1024);
   const fetch = scriptContainer(installation, plan, FETCH_CONTAINER, FETCH_SCRIPT, [
     String(plan.sizeBytes),
@@ -215,12 +215,13 @@ function scriptContainer(
   script: string,
   args: readonly string[] = [],
 ): object {
-  const { own, data } = directories(installation, operation);
+  const own = ownDirectory(installation, operation);
+  const { path, inner } = exchangedDirectory(installation);
   return {
     name,
     image: helperImage,
     imagePullPolicy: 'IfNotPresent',
-    command: ['sh', '-euc', script, name, own, data, ...args],
+    command: ['sh', '-euc', script, name, own, path, inner, ...args],
     env: [
       ownField('POD_NAME', 'metadata.name'),
       ownField('POD_UID', 'metadata.uid'),
@@ -297,8 +298,8 @@ export function restoreProgram(version: string): 'etcdutl' | 'etcdctl' {
   });
 }
 
-function directories({ mountPath, dataDirectory }: EtcdInstallation, operation: string): { own: string; data: string } {
-  return { own: `${mountPath}/lifeboat-${operation}`, data: `${mountPath}/${dataDirectory}` };
+function ownDirectory({ mountPath }: EtcdInstallation, operation: string): string {
+  return `${mountPath}/lifeboat-${operation}`;
 }
 
 /** Names that are too long end in a hash of themselves, so that they stay different. */

@@ -26,11 +26,15 @@ export function holderOf(message: string): string | undefined {
 // there: of two at least the later one sees the other. Nobody takes away another's by guessing: the pods that are over are named
 // in PODS_OVER, by uids, which never come back.
 
+// Arguments of every script: own directory, the directory that is exchanged, and where in that etcd has its `snap` and `wal`: `member`,
+// or `.` where the directory is `member` itself.
+
 // The termination message is what the API server shows of a container that ended well.
 const PRELUDE = `
 umask 077
 own=$1
 data=$2
+inner=$3
 tell() {
   echo "$1"
   if [ -w /dev/termination-log ]; then echo "$1" > /dev/termination-log; fi
@@ -97,8 +101,8 @@ identity_of() {
     find "$1" -type f -exec ls -ln {} + | while read -r _ _ _ _ size _ _ _ name; do
       echo "$size \${name#"$1"}"
     done | sort
-    if [ -e "$1/member/snap/db" ]; then
-      head -c 65536 "$1/member/snap/db"
+    if [ -e "$1/$inner/snap/db" ]; then
+      head -c 65536 "$1/$inner/snap/db"
     fi
   } | sha256sum | { read -r hash _; echo "$hash"; }
 }
@@ -115,14 +119,14 @@ require_in_time() {
 }
 # etcd holds this lock for as long as it runs; not every helper image can look at it.
 require_unused() {
-  if command -v flock > /dev/null && [ -e "$data/member/snap/db" ] && ! flock -n "$data/member/snap/db" true; then
+  if command -v flock > /dev/null && [ -e "$data/$inner/snap/db" ] && ! flock -n "$data/$inner/snap/db" true; then
     give_up ${refused} "an etcd still runs on $data"
   fi
 }
 `;
 
 /**
- * Arguments: own directory, data directory, size in bytes, SHA-256, KiB that must be free, and the kind of standard input: `file`,
+ * Arguments: those of every script, size in bytes, SHA-256, KiB that must be free, and the kind of standard input: `file`,
  * or `url` for a line with a URL of the file. No message may repeat it, for whoever has it can read the data.
  */
 export const FETCH_SCRIPT = `${PRELUDE}
@@ -142,46 +146,52 @@ claim
 if is_aside || [ -e "$own/reverted" ]; then
   give_up ${refused} "$own was swapped already; it can't be prepared again"
 fi
-rm -rf "$own/identity" "$own/prepared" "$own/restored" "$own/snapshot.db"
+rm -rf "$own/identity" "$own/member" "$own/prepared" "$own/restored" "$own/snapshot.db"
 free=$(df -Pk "\${own%/*}" | tail -n 1 | { read -r _ _ _ free _; echo "$free"; })
-if [ "$free" -lt "$5" ]; then
-  give_up ${noRoom} "the volume has $free KiB free, $5 KiB are needed beside the live data"
+if [ "$free" -lt "$6" ]; then
+  give_up ${noRoom} "the volume has $free KiB free, $6 KiB are needed beside the live data"
 fi
 # Nothing is prepared any more that could be swapped: the rest touches nothing but the file that arrives.
 release
 mkdir -p "$own"
 failure=
-if [ "$6" = url ]; then
+if [ "$7" = url ]; then
   IFS= read -r url || true
-  failure=$(receive_from "$url" "$3")
+  failure=$(receive_from "$url" "$4")
 else
-  head -c "$3" > "$own/snapshot.db"
+  head -c "$4" > "$own/snapshot.db"
 fi
 received=$(wc -c < "$own/snapshot.db")
-if [ "$received" -ne "$3" ]; then
-  give_up ${wrongSnapshot} "$received of $3 bytes arrived, then the stream ended\${failure:+: $failure}"
+if [ "$received" -ne "$4" ]; then
+  give_up ${wrongSnapshot} "$received of $4 bytes arrived, then the stream ended\${failure:+: $failure}"
 fi
 hash=$(sha256sum < "$own/snapshot.db")
-if [ "\${hash%% *}" != "$4" ]; then
-  give_up ${wrongSnapshot} "the SHA-256 of what arrived is \${hash%% *}, not $4"
+if [ "\${hash%% *}" != "$5" ]; then
+  give_up ${wrongSnapshot} "the SHA-256 of what arrived is \${hash%% *}, not $5"
 fi
 tell "received $received bytes with the announced SHA-256"
 `;
 
-/** Arguments: own directory, data directory. Only what it marks may be swapped. */
+/** Arguments: those of every script. Only what it marks may be swapped. */
 export const FINISH_SCRIPT = `${PRELUDE}
 claim
-if [ ! -s "$own/restored/member/snap/db" ] || [ ! -d "$own/restored/member/wal" ]; then
+# Of a data directory that is the volume's root only what etcd makes in it is exchanged.
+if [ "$inner" = . ] && [ -d "$own/restored/member" ]; then
+  mv "$own/restored/member" "$own/member"
+  rm -rf "$own/restored"
+  mv "$own/member" "$own/restored"
+fi
+if [ ! -s "$own/restored/$inner/snap/db" ] || [ ! -d "$own/restored/$inner/wal" ]; then
   give_up ${refused} "$own/restored holds no data of an etcd"
 fi
 rm -f "$own/snapshot.db"
 settle
 : > "$own/prepared"
 settle
-tell "prepared: $(wc -c < "$own/restored/member/snap/db") bytes of data in $own/restored"
+tell "prepared: $(wc -c < "$own/restored/$inner/snap/db") bytes of data in $own/restored"
 `;
 
-/** Arguments: own directory, data directory. What is moved aside is noted before, so that the way back can tell it. */
+/** Arguments: those of every script. What is moved aside is noted before, so that the way back can tell it. */
 export const SWAP_SCRIPT = `${PRELUDE}
 claim
 if [ -e "$own/reverted" ]; then
@@ -218,7 +228,7 @@ tell "swapped: the restored data are in $data"
 `;
 
 /**
- * Arguments: own directory, data directory. From the first mark on no swap of this operation can begin; one that has begun is waited
+ * Arguments: those of every script. From the first mark on no swap of this operation can begin; one that has begun is waited
  * for. It ends well only when the data directory is the one that the swap has moved aside, or none was moved.
  */
 export const BACK_SCRIPT = `${PRELUDE}
@@ -259,7 +269,7 @@ tell "put back: $data is as it was before"
 `;
 
 /**
- * Arguments: own directory, data directory, and whether a verified recovery point holds what lay there before: `copied`, or
+ * Arguments: those of every script, and whether a verified recovery point holds what lay there before: `copied`, or
  * `only-copy`, with which it is not removed. Removing takes its time and may be interrupted, so the directory first gets a name
  * under which nobody looks for data.
  */
@@ -268,7 +278,7 @@ claim
 if is_aside && { [ -e "$own/restored" ] || [ ! -e "$data" ]; }; then
   give_up ${refused} "the swap of $data is half done; finish it or put the data back before $own is removed"
 fi
-if [ "$3" != copied ] && [ -e "$own/previous" ]; then
+if [ "$4" != copied ] && [ -e "$own/previous" ]; then
   give_up ${refused} "$own/previous is the only copy of what lay in $data before: no verified recovery point holds it"
 fi
 rm -rf "$own.cleared"

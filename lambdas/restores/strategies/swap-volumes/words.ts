@@ -1,4 +1,4 @@
-import type { RestorePlan } from '../../../domain/restore.ts';
+import { exchangedDirectory, type EtcdInstallation } from '../../../domain/etcd-installation.ts';
 import type { Exchange, StrategyWords } from '../words.ts';
 
 const EXCHANGED: Readonly<Record<Exchange, string>> = {
@@ -35,16 +35,13 @@ export const swapVolumesWords: StrategyWords = {
   ],
 };
 
-function describeVolumes(
-  { namespace, statefulSet, replicas, mountPath, dataDirectory, members }: RestorePlan['target']['datastores'][number],
-  operation: string,
-  exchange: Exchange,
-): string {
+function describeVolumes(installation: EtcdInstallation, operation: string, exchange: Exchange): string {
+  const { namespace, statefulSet, replicas, mountPath, members } = installation;
   const isAside = exchange === 'begun' || exchange === 'done';
   const aside = `; where ${mountPath}/lifeboat-${operation}/previous is there, it holds what was there before`;
   return (
     `StatefulSet ${namespace}/${statefulSet}: ${EXCHANGED[exchange]}. On each volume (${members.map(({ claim }) => claim).join(', ')}) the data that etcd ` +
-    `starts with are ${mountPath}/${dataDirectory}${isAside ? aside : ''}. ` +
+    `starts with are ${exchangedDirectory(installation).path}${isAside ? aside : ''}. ` +
     `It had ${replicas} replicas, and its data want ${members.length}.`
   );
 }
