@@ -1,5 +1,7 @@
+import type { V1LocalObjectReference, V1PodSecurityContext, V1Toleration } from '@kubernetes/client-node';
 import * as z from 'zod';
 import type { DedicatedEtcd } from './datastore.ts';
+import type { Plain } from './kubernetes-object.ts';
 
 /** One member of an etcd as it lies on its volume. Its pod's name is its member's name as well. */
 const memberVolumeSchema = z.strictObject({
@@ -23,12 +25,12 @@ const memberVolumeSchema = z.strictObject({
 const podSettings = z.strictObject({
   image: z.string(),
   imagePullPolicy: z.string().optional(),
-  imagePullSecrets: z.array(z.unknown()).optional(),
-  securityContext: z.unknown().optional(),
+  imagePullSecrets: z.array(z.custom<Plain<V1LocalObjectReference>>()).optional(),
+  securityContext: z.custom<Plain<V1PodSecurityContext>>().optional(),
   containerSecurityContext: z.unknown().optional(),
   /** Who etcd's container was seen to run as, where kubelet and its runtime tell it. */
   seenUser: z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegative() }).optional(),
-  tolerations: z.array(z.unknown()).optional(),
+  tolerations: z.array(z.custom<Plain<V1Toleration>>()).optional(),
   priorityClassName: z.string().optional(),
   nodeSelector: z.record(z.string(), z.string()).optional(),
   /** Topology keys by which no two of them may be in one place, e.g. one a zone: a new volume is where its first pod is. */

@@ -1,4 +1,6 @@
+import type { V1SelfSubjectAccessReview } from '@kubernetes/client-node';
 import * as z from 'zod';
+import type { Plain } from '../domain/kubernetes-object.ts';
 import type { Permission } from './enrolment-objects.ts';
 import type { CallOptions, KubeApi } from './kube-api.ts';
 
@@ -35,9 +37,10 @@ async function isAllowed(
   { group, resource, verb }: Permission,
   { namespace, ...options }: ReviewOptions,
 ): Promise<boolean> {
-  const [plural, subresource] = resource.split('/');
+  const [plural = '', subresource] = resource.split('/');
   const attributes = { group, resource: plural, ...(subresource !== undefined && { subresource }), verb };
   const resourceAttributes = { ...attributes, ...(namespace !== undefined && { namespace }) };
-  const { status } = await api.request(REVIEW, { ...REVIEW, spec: { resourceAttributes } }, reviewSchema, options);
+  const review = { ...REVIEW, spec: { resourceAttributes } } satisfies Plain<V1SelfSubjectAccessReview>;
+  const { status } = await api.request(REVIEW, review, reviewSchema, options);
   return status.allowed;
 }

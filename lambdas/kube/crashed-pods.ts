@@ -1,4 +1,5 @@
-import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { V1PodStatus } from '@kubernetes/client-node';
+import type { KubernetesObject, Plain } from '../domain/kubernetes-object.ts';
 import type { KubeApi } from './kube-api.ts';
 
 /**
@@ -25,10 +26,6 @@ async function listCrashed(api: KubeApi, namespace: string): Promise<KubernetesO
 }
 
 function isCrashed(pod: KubernetesObject): boolean {
-  const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
+  const { containerStatuses = [] } = (pod['status'] ?? {}) as Plain<V1PodStatus>;
   return containerStatuses.some(({ state }) => state?.waiting?.reason === 'CrashLoopBackOff');
-}
-
-interface PodStatus {
-  readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string } } }[];
 }

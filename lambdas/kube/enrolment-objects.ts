@@ -1,11 +1,14 @@
-import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type {
+  V1ClusterRole,
+  V1ClusterRoleBinding,
+  V1Namespace,
+  V1PolicyRule,
+  V1ServiceAccount,
+} from '@kubernetes/client-node';
+import type { KubernetesObject, Plain } from '../domain/kubernetes-object.ts';
 
-/** One line of a Kubernetes Role or ClusterRole. */
-export interface PolicyRule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-}
+/** One line of a Role or ClusterRole, on objects of any name. */
+export type PolicyRule = Readonly<Required<Pick<V1PolicyRule, 'apiGroups' | 'resources' | 'verbs'>>>;
 
 /** A Role or ClusterRole of ours, by what it is for. */
 export interface EnrolmentRole {
@@ -36,14 +39,14 @@ const RBAC_GROUP = 'rbac.authorization.k8s.io';
 export function enrolmentObjects({ namespace, account, roles, onlyIn }: Enrolment): KubernetesObject[] {
   const labels = OUR_LABEL;
   return [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } } satisfies Plain<V1Namespace>,
     {
       apiVersion: 'v1',
       kind: 'ServiceAccount',
       metadata: { name: account, namespace, labels },
       // It is used from outside; no pod has a use for its token.
       automountServiceAccountToken: false,
-    },
+    } satisfies Plain<V1ServiceAccount>,
     ...(onlyIn?.flatMap((place) => grants('Role', { namespace, account, roles }, place)) ??
       grants('ClusterRole', { namespace, account, roles })),
   ];
@@ -57,14 +60,25 @@ function grants(
 ): KubernetesObject[] {
   const metadata = { labels: OUR_LABEL, ...(place !== undefined && { namespace: place }) };
   return [
-    ...roles.map(({ name, rules }) => ({ apiVersion: RBAC_API, kind, metadata: { name, ...metadata }, rules })),
-    ...roles.map(({ name }) => ({
-      apiVersion: RBAC_API,
-      kind: `${kind}Binding`,
-      metadata: { name: `${name}:${namespace}:${account}`, ...metadata },
-      roleRef: { apiGroup: RBAC_GROUP, kind, name },
-      subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
-    })),
+    ...roles.map(
+      ({ name, rules }) =>
+        ({
+          apiVersion: RBAC_API,
+          kind,
+          metadata: { name, ...metadata },
+          rules: [...rules],
+        }) satisfies Plain<V1ClusterRole>,
+    ),
+    ...roles.map(
+      ({ name }) =>
+        ({
+          apiVersion: RBAC_API,
+          kind: `${kind}Binding`,
+          metadata: { name: `${name}:${namespace}:${account}`, ...metadata },
+          roleRef: { apiGroup: RBAC_GROUP, kind, name },
+          subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
+        }) satisfies Plain<V1ClusterRoleBinding>,
+    ),
   ];
 }
 

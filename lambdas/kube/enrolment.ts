@@ -86,7 +86,7 @@ function isOurs({ metadata: { labels = {} } }: KubernetesObject): boolean {
 }
 
 function versionOf({ metadata }: KubernetesObject): unknown {
-  return (metadata as { resourceVersion?: unknown }).resourceVersion;
+  return metadata.resourceVersion;
 }
 
 function nameOf({ kind, metadata: { namespace, name } }: KubernetesObject): { kind: string; name: string } {

@@ -1,14 +1,11 @@
+import type { V1DeploymentSpec, V1PodStatus, V1StatefulSetSpec } from '@kubernetes/client-node';
 import { GateError } from '../domain/errors.ts';
-import type { KubernetesObject } from '../domain/kubernetes-object.ts';
+import type { KubernetesObject, Plain } from '../domain/kubernetes-object.ts';
 import type { Workload } from '../domain/restore-target.ts';
 import type { KubeApi } from './kube-api.ts';
 import { isReady } from './pod-readiness.ts';
 
 const APPS = 'apps/v1';
-
-interface WorkloadObject extends KubernetesObject {
-  readonly spec: { readonly replicas?: number; readonly selector: { readonly matchLabels?: Record<string, string> } };
-}
 
 /**
  * API servers that are told to end serve on for a minute and more, so that load balancers hear of it; an etcd that leads waits
@@ -22,7 +19,7 @@ export async function endWorkload(api: KubeApi, workload: Workload): Promise<str
   const standing = await lookAt(api, workload);
   // Before the scaling: a kubelet that has begun to stop a container with a long grace does not hear of a shorter one.
   for (const { metadata } of standing.pods) {
-    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = metadata as DeletionMetadata;
+    const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = metadata;
     if (deletionTimestamp !== undefined && deletionGracePeriodSeconds <= GRACE_SECONDS) continue;
     const { name, uid } = metadata;
     await api.delete(
@@ -52,13 +49,8 @@ export async function startInTurn(api: KubeApi, workload: Workload): Promise<str
   return waitsFor ?? (next < replicas ? `${next} of ${replicas} pods of ${name} are started` : undefined);
 }
 
-interface DeletionMetadata {
-  readonly deletionTimestamp?: string;
-  readonly deletionGracePeriodSeconds?: number;
-}
-
 function isRunning(pod: KubernetesObject): boolean {
-  const { containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
+  const { containerStatuses = [] } = (pod['status'] ?? {}) as Plain<V1PodStatus>;
   return containerStatuses.length > 0 && containerStatuses.every(({ state }) => state?.running !== undefined);
 }
 
@@ -74,13 +66,13 @@ export async function podsOf(api: KubeApi, workload: Workload): Promise<readonly
 }
 
 async function lookAt(api: KubeApi, { kind, namespace, name }: Workload): Promise<Standing> {
-  const object = (await api.get({ apiVersion: APPS, kind, namespace, name })) as WorkloadObject | undefined;
+  const object = await api.get({ apiVersion: APPS, kind, namespace, name });
   if (object === undefined) {
     throw new GateError(`${kind} ${namespace}/${name} is gone`, {
       remedy: 'Somebody deleted it, or its platform did; let the platform make it again, then try again.',
     });
   }
-  const { replicas = 1, selector } = object.spec;
+  const { replicas = 1, selector } = object['spec'] as Plain<V1StatefulSetSpec> | Plain<V1DeploymentSpec>;
   const labelSelector = Object.entries(selector.matchLabels ?? {})
     .map((label) => label.join('='))
     .join(',');
@@ -108,14 +100,7 @@ async function bringTo(
     : `${ready} of ${replicas} pods of ${name} are ready`;
 }
 
-interface PodStatus {
-  readonly phase?: string;
-  readonly containerStatuses?: readonly {
-    readonly state?: { readonly running?: object };
-  }[];
-}
-
 function isOver(pod: KubernetesObject): boolean {
-  const { phase } = (pod['status'] ?? {}) as PodStatus;
+  const { phase } = (pod['status'] ?? {}) as Plain<V1PodStatus>;
   return phase === 'Succeeded' || phase === 'Failed';
 }

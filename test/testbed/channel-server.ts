@@ -46,8 +46,7 @@ export class ChannelServer {
     const webSockets = new WebSocketServer({
       noServer: true,
       perMessageDeflate: true,
-      handleProtocols: (offered) =>
-        offered.size === 1 && offered.has('v4.channel.k8s.io') ? 'v4.channel.k8s.io' : false,
+      handleProtocols: (offered) => (offered.has('v4.channel.k8s.io') ? 'v4.channel.k8s.io' : false),
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

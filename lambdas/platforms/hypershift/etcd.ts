@@ -1,3 +1,4 @@
+import type { V1ConfigMap } from '@kubernetes/client-node';
 import { NoUsableMemberError, IdentityIncompleteError } from '../../domain/errors.ts';
 import type { Datastore } from '../../domain/datastore.ts';
 import type { EtcdClientTls } from '../../domain/etcd-workload.ts';
@@ -61,8 +62,7 @@ export async function readClientTls(api: KubeApi, namespace: string): Promise<Et
     api.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'etcd-ca' }),
   ]);
   // Up to OpenShift 4.11 the CA stood in the client's Secret.
-  const ca =
-    (configMap?.['data'] as Record<string, string> | undefined)?.['ca.crt'] ?? secretText(secret, 'etcd-client-ca.crt');
+  const ca = (configMap?.['data'] as V1ConfigMap['data'])?.['ca.crt'] ?? secretText(secret, 'etcd-client-ca.crt');
   const certificate = secretText(secret, 'etcd-client.crt');
   const key = secretText(secret, 'etcd-client.key');
   const missing = [

@@ -1,6 +1,7 @@
+import type { V1PodSpec } from '@kubernetes/client-node';
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
 import { NotFoundError } from '../../domain/errors.ts';
-import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
+import type { KubernetesObject, Plain } from '../../domain/kubernetes-object.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { isReady } from '../../kube/pod-readiness.ts';
@@ -38,9 +39,7 @@ export async function describeHostedApi(api: KubeApi, name: ControlPlaneName): P
 
 /** Another one than the default may be set in the HostedCluster (`spec.networking.apiServer.port`). */
 function clientPortOf(pod: KubernetesObject): number[] {
-  const { containers } = pod['spec'] as {
-    containers: { name: string; ports?: { name?: string; containerPort: number }[] }[];
-  };
+  const { containers } = pod['spec'] as Plain<V1PodSpec>;
   const container = containers.find(({ name }) => name === COMPONENT);
   return (container?.ports ?? []).filter(({ name }) => name === 'client').map(({ containerPort }) => containerPort);
 }

@@ -1,6 +1,7 @@
+import type { V1DeploymentSpec, V1DeploymentStatus } from '@kubernetes/client-node';
 import { formatControlPlaneName, type ControlPlaneName } from '../../domain/control-plane.ts';
 import { RestoreRefusedError, UnsupportedError } from '../../domain/errors.ts';
-import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
+import type { KubernetesObject, Plain } from '../../domain/kubernetes-object.ts';
 import type { RestoreTarget, Writer } from '../../domain/restore-target.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { missingObjects, mountsOf, type MountedObject } from '../../kube/mounted-objects.ts';
@@ -75,8 +76,8 @@ async function describeWriter(api: KubeApi, namespace: string, name: string): Pr
   const kind = 'Deployment';
   const object = await api.get({ apiVersion: 'apps/v1', kind, namespace, name });
   if (object === undefined) return { mounts: [] };
-  const { replicas = 1 } = object['spec'] as { replicas?: number };
-  const { readyReplicas = 0 } = (object['status'] ?? {}) as { readyReplicas?: number };
+  const { replicas = 1 } = object['spec'] as Plain<V1DeploymentSpec>;
+  const { readyReplicas = 0 } = (object['status'] ?? {}) as Plain<V1DeploymentStatus>;
   const workload = { kind, namespace, name, replicas, foundReplicas: replicas, foundReady: readyReplicas } as const;
   const mounts = mountsOf(object);
   if (replicas > 0) return { workload, mounts };

@@ -1,8 +1,15 @@
 import { posix } from 'node:path';
+import type {
+  V1LocalObjectReference,
+  V1PersistentVolumeClaim,
+  V1PodSecurityContext,
+  V1PodSpec,
+  V1Toleration,
+} from '@kubernetes/client-node';
 import * as z from 'zod';
 import { NotFoundError, RestoreRefusedError, UnsupportedError } from '../../domain/errors.ts';
 import type { EtcdInstallation, EtcdMemberVolume } from '../../domain/etcd-installation.ts';
-import type { KubernetesObject } from '../../domain/kubernetes-object.ts';
+import type { KubernetesObject, Plain } from '../../domain/kubernetes-object.ts';
 import type { KubeApi } from '../../kube/kube-api.ts';
 import { mountsOf, type MountedObject } from '../../kube/mounted-objects.ts';
 import { isReady } from '../../kube/pod-readiness.ts';
@@ -58,9 +65,9 @@ const statefulSetSchema = z.object({
     template: z.object({
       spec: z.object({
         containers: z.array(containerSchema),
-        imagePullSecrets: z.array(z.unknown()).optional(),
-        securityContext: z.unknown().optional(),
-        tolerations: z.array(z.unknown()).optional(),
+        imagePullSecrets: z.array(z.custom<Plain<V1LocalObjectReference>>()).optional(),
+        securityContext: z.custom<Plain<V1PodSecurityContext>>().optional(),
+        tolerations: z.array(z.custom<Plain<V1Toleration>>()).optional(),
         priorityClassName: z.string().optional(),
         nodeSelector: z.record(z.string(), z.string()).optional(),
         affinity: affinitySchema,
@@ -235,7 +242,7 @@ async function describeMember(
 function describePod(pod: KubernetesObject | undefined): Pick<EtcdMemberVolume, 'node' | 'podState'> {
   // One that goes away may do so for ever, on a node that does not answer; its volume is not bound to that.
   if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return { node: null, podState: 'none' };
-  const { nodeName } = pod['spec'] as { nodeName?: string };
+  const { nodeName } = pod['spec'] as Plain<V1PodSpec>;
   return { node: nodeName ?? null, podState: isReady(pod) ? 'ready' : 'not-ready' };
 }
 
@@ -262,7 +269,7 @@ function claimFrom(
     kind: 'PersistentVolumeClaim',
     metadata: { namespace, name, labels: { ...labels, ...matchLabels }, ...(annotations && { annotations }) },
     spec,
-  };
+  } satisfies Plain<V1PersistentVolumeClaim>;
 }
 
 function parseAs<T>(schema: z.ZodType<T>, object: KubernetesObject): T {

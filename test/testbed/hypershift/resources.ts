@@ -10,6 +10,7 @@ import type {
   V1Volume,
   V1VolumeMount,
 } from '@kubernetes/client-node';
+import type { Plain } from '../../../lambdas/domain/kubernetes-object.ts';
 
 /** What every object carries; owners and finalizers are what fights a migration. */
 export interface Metadata {
@@ -31,8 +32,6 @@ export interface KubeObject {
   metadata: Metadata;
 }
 
-/** The client library's types as what JSON gives: plain objects, and times as text. */
-type Plain<T> = T extends Date ? string : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;
 type Of<T> = Omit<Plain<T>, 'apiVersion' | 'kind' | 'metadata'> & KubeObject;
 export type SecretObject = Of<V1Secret>;
 export type ConfigMapObject = Of<V1ConfigMap>;

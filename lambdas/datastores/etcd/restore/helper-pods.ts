@@ -1,8 +1,19 @@
 import { createHash } from 'node:crypto';
+import type {
+  V1Container,
+  V1EnvVar,
+  V1NodeAffinity,
+  V1NodeSelector,
+  V1NodeSelectorTerm,
+  V1Pod,
+  V1PodSpec,
+  V1SeccompProfile,
+  V1SELinuxOptions,
+} from '@kubernetes/client-node';
 import * as z from 'zod';
 import { UnsupportedError } from '../../../domain/errors.ts';
 import { exchangedDirectory, type EtcdInstallation, type EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
-import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
+import type { KubernetesObject, Plain } from '../../../domain/kubernetes-object.ts';
 import { parseVersion } from '../../../domain/version.ts';
 import { HELPER_IMAGE } from './helper-image.ts';
 import { BACK_SCRIPT, CLEAR_SCRIPT, FETCH_SCRIPT, FINISH_SCRIPT, SWAP_SCRIPT } from './helper-scripts.ts';
@@ -68,11 +79,11 @@ const RESOURCES = { requests: { cpu: '50m', memory: '64Mi' }, limits: { memory: 
 /** Who a container runs as: it must be who etcd runs as, or the files would not be etcd's. */
 const identitySchema = z
   .object({
-    runAsUser: z.int().optional(),
-    runAsGroup: z.int().optional(),
-    runAsNonRoot: z.boolean().optional(),
-    seLinuxOptions: z.unknown().optional(),
-    seccompProfile: z.unknown().optional(),
+    runAsUser: z.int().exactOptional(),
+    runAsGroup: z.int().exactOptional(),
+    runAsNonRoot: z.boolean().exactOptional(),
+    seLinuxOptions: z.custom<Plain<V1SELinuxOptions>>().exactOptional(),
+    seccompProfile: z.custom<Plain<V1SeccompProfile>>().exactOptional(),
   })
   .optional();
 
@@ -151,8 +162,8 @@ export function swapPod(installation: EtcdInstallation, member: HelpedMember, pl
 interface PodParts {
   readonly step: 'prepare' | SwapPlan['action'];
   readonly activeDeadlineSeconds: number;
-  readonly affinity: object;
-  readonly containers: { readonly initContainers?: readonly object[]; readonly containers: readonly object[] };
+  readonly affinity: Plain<V1NodeAffinity>;
+  readonly containers: Pick<Plain<V1PodSpec>, 'initContainers' | 'containers'>;
 }
 
 function helperPod(
@@ -201,7 +212,7 @@ function helperPod(
       },
     },
     spec,
-  };
+  } satisfies Plain<V1Pod>;
 }
 
 function hashOf(text: string): string {
@@ -214,7 +225,7 @@ function scriptContainer(
   name: string,
   script: string,
   args: readonly string[] = [],
-): object {
+): Plain<V1Container> {
   const own = ownDirectory(installation, operation);
   const { path, inner } = exchangedDirectory(installation);
   return {
@@ -235,11 +246,11 @@ function scriptContainer(
 }
 
 /** A field of the pod itself as a variable. */
-function ownField(name: string, fieldPath: string): object {
+function ownField(name: string, fieldPath: string): Plain<V1EnvVar> {
   return { name, valueFrom: { fieldRef: { fieldPath } } };
 }
 
-function sharedByContainers({ mountPath }: EtcdInstallation, identity: z.infer<typeof identitySchema>): object {
+function sharedByContainers({ mountPath }: EtcdInstallation, identity: z.infer<typeof identitySchema>) {
   return {
     resources: RESOURCES,
     volumeMounts: [{ name: VOLUME, mountPath }],
@@ -310,11 +321,11 @@ export function helperPodName(operation: string, step: PodParts['step'], pod: st
   return `${name.slice(0, LONGEST_POD_NAME - hash.length - 1)}-${hash}`;
 }
 
-function onlyOn(node: string): object {
+function onlyOn(node: string): Plain<V1NodeSelector> {
   return { nodeSelectorTerms: [nodeNamed(node)] };
 }
 
 /** By the name itself: the label kubernetes.io/hostname may differ from it. */
-function nodeNamed(node: string): object {
+function nodeNamed(node: string): Plain<V1NodeSelectorTerm> {
   return { matchFields: [{ key: 'metadata.name', operator: 'In', values: [node] }] };
 }
