@@ -52,7 +52,7 @@ writeFileSync(join(code, 'index.mjs'), 'export const handler = () => {};\n');
 const functions = readdirSync(join(ROOT, 'lambdas', 'handlers')).map((file) => basename(file, '.ts'));
 const bundles = Object.fromEntries(functions.map((name) => [name, code]));
 
-const { context } = z
+const { context: stackContext } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')));
 
@@ -70,7 +70,7 @@ export function configurationWith(sections: object = {}) {
 export function synthesize(sections: object = {}): Synthesized {
   const configuration = configurationWith(sections);
   const outdir = mkdtempSync(join(temporary, 'cdk.out-'));
-  const app = new App({ outdir, context, analyticsReporting: false });
+  const app = new App({ outdir, context: stackContext, analyticsReporting: false });
   const stack = new LifeboatStack(app, { configuration, deployment: deploymentOf(configuration), bundles });
   const assembly = app.synth();
   const artifact = assembly.getStackArtifact(stack.artifactId);
