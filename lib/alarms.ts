@@ -9,8 +9,6 @@ interface AlarmOptions {
   readonly description: string;
   /** Periods of the metric in a row that must have at least one; 1 when left out. */
   readonly periods?: number;
-  /** Whether silence is an alarm too; it is not when left out. */
-  readonly silenceIsAlarming?: boolean;
 }
 
 /** Every alarm of the application, for the dashboard and for the topic that hears of them. */
@@ -23,19 +21,36 @@ export class Alarms {
   }
 
   /** Adds an alarm that rings as soon as the metric is one or more. */
-  add(
-    scope: Construct,
-    id: string,
-    { metric, description, periods = 1, silenceIsAlarming = false }: AlarmOptions,
-  ): void {
+  add(scope: Construct, id: string, { metric, description, periods = 1 }: AlarmOptions): void {
     const alarm = new Alarm(scope, id, {
       metric,
       alarmDescription: description,
       threshold: 1,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       evaluationPeriods: periods,
-      treatMissingData: silenceIsAlarming ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
     });
+    this.#announce(alarm);
+  }
+
+  /**
+   * Adds an alarm that tells when the metric has fallen silent. Its state is "insufficient data" then, as it is from its creation
+   * until the first value: silence that counted as "in alarm" would ring at every first deployment.
+   */
+  addForSilence(scope: Construct, id: string, { metric, description, periods = 1 }: AlarmOptions): void {
+    const alarm = new Alarm(scope, id, {
+      metric,
+      alarmDescription: description,
+      threshold: 1,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      evaluationPeriods: periods,
+      treatMissingData: TreatMissingData.MISSING,
+    });
+    this.#announce(alarm);
+    if (this.#topic !== undefined) alarm.addInsufficientDataAction(new SnsAction(this.#topic));
+  }
+
+  #announce(alarm: Alarm): void {
     this.all.push(alarm);
     if (this.#topic === undefined) return;
     alarm.addAlarmAction(new SnsAction(this.#topic));

@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
 import { acknowledge } from './permissions.ts';
 
-/** Keeps for two weeks what could not be delivered, and rings; `what` reads on from "could not be delivered: ". */
+/** Keeps for two weeks what could not be delivered, and rings; `what` reads on from "could not be delivered to ". */
 export class DeadLetterQueue extends Queue {
   constructor(scope: Construct, id: string, { what, alarms }: { readonly what: string; readonly alarms: Alarms }) {
     super(scope, id, {
@@ -16,7 +16,7 @@ export class DeadLetterQueue extends Queue {
     acknowledge(this, 'SQS3', 'It is itself where dead letters go; nothing reads it but people.');
     alarms.add(this, 'NotEmptyAlarm', {
       metric: this.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: 'Maximum' }),
-      description: `Something could not be delivered: ${what}. The messages in the queue say what and why.`,
+      description: `Something could not be delivered to ${what}, or was given up there. The messages in the queue say what and why.`,
     });
   }
 }

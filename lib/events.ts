@@ -34,7 +34,7 @@ export class Arrivals extends Construct {
 
   constructor(scope: Construct, id: string, surroundings: Surroundings) {
     super(scope, id);
-    const { store, alarms } = surroundings;
+    const { store } = surroundings;
     this.verifier = new LifeboatFunction(this, 'verify-arrived-point', surroundings, {
       description: 'Verifies a recovery point when its manifest arrives',
       ...VERIFICATION,
@@ -42,7 +42,7 @@ export class Arrivals extends Construct {
       store: { read: [KEYS.points], write: [KEYS.proofs] },
       calledBy: 'events',
     });
-    const deadLetterQueue = new DeadLetterQueue(this, 'Undelivered', { what: 'manifests that arrived', alarms });
+    const { undelivered } = this.verifier;
     // S3 sends its events to the account's default bus only.
     new Rule(this, 'ManifestArrived', {
       description: 'The manifest of a recovery point was written',
@@ -56,7 +56,7 @@ export class Arrivals extends Construct {
       },
       targets: [
         new LambdaFunction(this.verifier.function, {
-          deadLetterQueue,
+          ...(undelivered !== undefined && { deadLetterQueue: undelivered }),
           maxEventAge: Duration.hours(2),
           retryAttempts: 30,
         }),
@@ -86,8 +86,7 @@ export class Hooks extends Construct {
       id: '@aws-cdk/aws-events:ruleUnresolvedEnvironment',
       reason: 'Targets are where the stack is, and that is checked when the configuration says where.',
     });
-    if (all.length > 0)
-      this.#deadLetterQueue = new DeadLetterQueue(this, 'Undelivered', { what: 'events for hooks', alarms });
+    if (all.length > 0) this.#deadLetterQueue = new DeadLetterQueue(this, 'Undelivered', { what: 'hooks', alarms });
     for (const group of all) {
       for (const [index, hook] of group.hooks.entries()) this.#add(`${group.of}-${index + 1}`, hook, group.detail);
     }

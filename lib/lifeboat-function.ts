@@ -1,5 +1,4 @@
 import { Duration, Size } from 'aws-cdk-lib';
-import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
@@ -57,13 +56,17 @@ export interface FunctionOptions {
 
 /** Of the file `lambdas/handlers/<name>.ts`: role, log group, queue and alarms come with it, so that none is forgotten. */
 export class LifeboatFunction extends Construct {
+  readonly name: string;
   readonly function: Function;
+  /** Of what events start: keeps what was given up, wherever on its way. */
+  readonly undelivered: DeadLetterQueue | undefined;
   readonly role: Role;
   readonly kubeconfigs: Purpose | undefined;
 
   constructor(scope: Construct, name: string, surroundings: Surroundings, options: FunctionOptions) {
     super(scope, pascalCase(name));
     const { bundles, layer, store, bus, configuration, deployment, network, alarms } = surroundings;
+    this.name = name;
     const directory = bundles[name];
     if (directory === undefined) throw new Error(`there is no bundle of function ${name}: lambdas/handlers/${name}.ts`);
     this.role = new Role(this, 'Role', {
@@ -83,6 +86,8 @@ export class LifeboatFunction extends Construct {
     }
     if (deployment.tracing) this.#permitTracing();
     if (network !== undefined) this.#permitInterfaces();
+    if (options.calledBy === 'events')
+      this.undelivered = new DeadLetterQueue(this, 'Undelivered', { what: name, alarms });
     this.function = new Function(this, 'Function', {
       description: options.description,
       runtime: Runtime.NODEJS_24_X,
@@ -113,35 +118,18 @@ export class LifeboatFunction extends Construct {
         vpcSubnets: network.vpcSubnets,
         securityGroups: network.securityGroups,
       }),
-      ...(options.calledBy === 'events' && {
+      ...(this.undelivered !== undefined && {
         // Lambda's own order of an event: two more attempts, and given up before the next one is due.
         retryAttempts: 2,
         maxEventAge: Duration.hours(1),
-        deadLetterQueue: new DeadLetterQueue(this, 'Undelivered', { what: `events for ${name}`, alarms }),
+        deadLetterQueue: this.undelivered,
       }),
     });
-    this.#addAlarms(name, options.calledBy, alarms);
   }
 
   /** Tells the function something that only it needs to know. */
   tell(variable: string, value: string): void {
     this.function.addEnvironment(variable, value);
-  }
-
-  #addAlarms(name: string, calledBy: FunctionOptions['calledBy'], alarms: Alarms): void {
-    const sum = { period: Duration.minutes(5), statistic: 'Sum' };
-    const add = (id: string, metric: Metric, what: string) => {
-      // A step that fails now and then is retried by the machine, and what fails for good is in the run's report.
-      const periods = calledBy === 'machine' ? 3 : 1;
-      const description = `Function ${name} ${what}. Its log group says why.`;
-      alarms.add(this, id, { metric, periods, description });
-    };
-    add('ErrorsAlarm', this.function.metricErrors(sum), 'fails');
-    add(
-      'ThrottlesAlarm',
-      this.function.metricThrottles(sum),
-      'is throttled: its concurrency or that of the account is used up',
-    );
   }
 
   #permitTracing(): void {

@@ -57,10 +57,16 @@ export class LifeboatStack extends Stack {
     const fleet = new BackUpFleet(this, 'BackUpFleet', surroundings);
     const restore = new RestoreControlPlane(this, 'RestoreControlPlane', surroundings, fleet);
     const { machine } = fleet;
-    const { group } = new PolicySchedules(this, 'PolicySchedules', surroundings, machine);
+    const { group, starter } = new PolicySchedules(this, 'PolicySchedules', surroundings, machine);
     const { verifier } = new Arrivals(this, 'Arrivals', surroundings);
     new Hooks(this, 'Hooks', surroundings);
-    new Observability(this, 'Observability', surroundings, { machine, restoreMachine: restore.machine, group });
+    const functions = [...new Set([...fleet.steps.values(), ...restore.steps.values(), verifier, starter])];
+    new Observability(this, 'Observability', surroundings, {
+      machine,
+      restoreMachine: restore.machine,
+      group,
+      functions,
+    });
 
     new CfnOutput(this, 'Store', { value: surroundings.store.location, description: '"store" for lifeboat.yaml' });
     new CfnOutput(this, 'EventBus', { value: bus.eventBusArn, description: 'For rules of your own' });
@@ -69,7 +75,6 @@ export class LifeboatStack extends Stack {
       value: restore.machine.stateMachineArn,
       description: 'Restores a control plane',
     });
-    const functions = [...fleet.steps.values(), ...restore.steps.values(), verifier];
     for (const purpose of PURPOSES) {
       const roles = functions.filter(({ kubeconfigs }) => kubeconfigs === purpose).map(({ role }) => role.roleArn);
       new CfnOutput(this, pascalCase(`${purpose}-cluster-roles`), {

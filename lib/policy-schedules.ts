@@ -14,13 +14,14 @@ import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { scheduleName } from '../lambdas/domain/policy-run.ts';
 import { schedulesOf } from '../lambdas/domain/policy.ts';
-import { DeadLetterQueue } from './dead-letter-queue.ts';
+import type { DeadLetterQueue } from './dead-letter-queue.ts';
 import { LifeboatFunction, type Surroundings } from './lifeboat-function.ts';
 import { permit } from './permissions.ts';
 
 /** Schedules of EventBridge for every policy, and the function that starts its runs. */
 export class PolicySchedules extends Construct {
   readonly group: IScheduleGroup;
+  readonly starter: LifeboatFunction;
 
   constructor(scope: Construct, id: string, surroundings: Surroundings, machine: StateMachine) {
     super(scope, id);
@@ -31,10 +32,11 @@ export class PolicySchedules extends Construct {
       memoryMegabytes: 256,
       calledBy: 'events',
     });
+    this.starter = start;
     start.tell('LIFEBOAT_STATE_MACHINE_ARN', machine.stateMachineArn);
     permit(start.role, { actions: ['states:StartExecution'], resources: [machine.stateMachineArn] });
     this.group = new ScheduleGroup(this, 'Group', { scheduleGroupName: deployment.stackName });
-    const caller = new ScheduledCaller(this, 'Caller', { surroundings, called: start, group: this.group });
+    const caller = new ScheduledCaller(this, 'Caller', { called: start, group: this.group });
     for (const [name, policy] of Object.entries(configuration.policies ?? {})) {
       for (const [index, { expression, timeZone }] of schedulesOf(policy).entries()) {
         new Schedule(this, scheduleName(name, index), {
@@ -55,7 +57,6 @@ export class PolicySchedules extends Construct {
 }
 
 interface ScheduledCallerOptions {
-  readonly surroundings: Surroundings;
   readonly called: LifeboatFunction;
   /** Only schedules of this group may use the role. */
   readonly group: IScheduleGroup;
@@ -67,13 +68,11 @@ export class ScheduledCaller extends Construct {
   readonly #queue: DeadLetterQueue;
   readonly #functionArn: string;
 
-  constructor(scope: Construct, id: string, { surroundings, called, group }: ScheduledCallerOptions) {
+  constructor(scope: Construct, id: string, { called, group }: ScheduledCallerOptions) {
     super(scope, id);
     this.#functionArn = called.function.functionArn;
-    this.#queue = new DeadLetterQueue(this, 'Undelivered', {
-      what: `schedules of ${called.node.id}`,
-      alarms: surroundings.alarms,
-    });
+    if (called.undelivered === undefined) throw new Error(`${called.name} is not called by events`);
+    this.#queue = called.undelivered;
     this.#role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { deploymentSchema } from './deployment.ts';
+import { DEFAULT_STACK_NAME, deploymentSchema } from './deployment.ts';
 import { eksAccessSchema } from './eks-access.ts';
 import { ConfigurationError } from './errors.ts';
 import { hookSchema } from './hooks.ts';
@@ -113,6 +113,11 @@ export function accessOf(
 ): { readonly way: z.infer<(typeof WAYS)[number]>; readonly path: string } {
   if (purpose === 'restore' && cluster.restore !== undefined) return { way: cluster.restore, path: '.restore' };
   return { way: cluster, path: '' };
+}
+
+/** Of the stack that the application is deployed as. */
+export function stackNameOf({ aws }: Configuration): string {
+  return aws?.stackName ?? DEFAULT_STACK_NAME;
 }
 
 /** How long safety recovery points are kept from retention. */

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 
+export const DEFAULT_STACK_NAME = 'lifeboat';
+
 /** What CloudWatch Logs takes for the retention of a log group (PutRetentionPolicy), in days. */
 const LOG_RETENTION_DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -49,7 +51,7 @@ export const deploymentSchema = z
     stackName: z
       .string()
       .regex(/^[a-zA-Z][-a-zA-Z0-9]{0,39}$/, 'use up to 40 letters, digits and "-", a letter first')
-      .default('lifeboat')
+      .default(DEFAULT_STACK_NAME)
       .describe('Also the name of the event bus and of the schedule group: a second stack needs another one.'),
     account: z
       .string()

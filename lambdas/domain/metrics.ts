@@ -1,11 +1,10 @@
 import type { PolicyStatus } from './policy-status.ts';
 
 /**
- * The metrics that `report-status` writes and that alarms and dashboard read: one name, one place. All of them have the
- * dimension `Policy`, never the control plane: CloudWatch bills every combination of dimensions as a metric of its own.
+ * The metrics that `report-status` writes and that alarms and dashboard read: names and dimensions, one place. They never have
+ * the control plane as a dimension: CloudWatch bills every combination of dimensions as a metric of its own.
  */
 export const METRIC_NAMESPACE = 'Lifeboat';
-export const POLICY_DIMENSION = 'Policy';
 
 export const METRICS = {
   /** Age of the newest verified point of the control plane that is worst off. */
@@ -24,6 +23,19 @@ export const METRICS = {
 
 /** A value for every metric of one policy; null where there is none to give. */
 export type MetricValues = Readonly<Record<keyof typeof METRICS, number | null>>;
+
+/** Of a metric: CloudWatch takes metrics for one and the same only if all of it is equal. */
+export type Dimensions = Readonly<Record<string, string>>;
+
+/** The dimensions of one policy of a stack. */
+export function policyDimensions(stack: string, policy: string): Dimensions {
+  return { ...stackDimensions(stack), Policy: policy };
+}
+
+/** Those of all policies of a stack together: each of them adds its value, so that the maximum is that of the worst. */
+export function stackDimensions(stack: string): Dimensions {
+  return { Stack: stack };
+}
 
 /** What an alarm needs of a policy's status. */
 export function metricsOf(status: PolicyStatus): MetricValues {

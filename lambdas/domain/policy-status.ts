@@ -63,7 +63,6 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     .filter(({ endAt }) => isNearExpiry(endAt, now))
     .map(({ managementCluster, endAt }) => ({ managementCluster, endAt: endAt.toISOString() }));
   const failures = [
-    ...(lastRun === null ? ['it has never been run to its end'] : []),
     ...(lastRun !== null && lastRun.status !== 'succeeded' ? [describeRun(lastRun)] : []),
     ...(lastRun?.unreachable.length === 0 && ages.length === 0 ? ['it selects no control plane'] : []),
     ...(facts.schedule === 'disabled' ? ['its schedule is disabled'] : []),
@@ -83,6 +82,8 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     outlivedLocks: [...outlivedLocks],
     unfinishedRestores: [...unfinishedRestores],
     problems: [
+      // Not a failure: its first slot may be to come. What keeps it from being run has alarms of its own.
+      ...(lastRun === null ? ['it has never been run to its end'] : []),
       ...failures,
       ...describeAbsences(facts),
       ...beyondObjective.map(({ controlPlane, ageSeconds }) =>

@@ -1,18 +1,34 @@
-import { Metrics as Powertools } from '@aws-lambda-powertools/metrics';
-import { METRIC_NAMESPACE, METRICS, POLICY_DIMENSION } from '../domain/metrics.ts';
+import { METRIC_NAMESPACE, METRICS, policyDimensions, stackDimensions } from '../domain/metrics.ts';
 import type { Metrics } from '../policy-runs/report-status.ts';
 
-/** Metrics as lines of the function's log, in CloudWatch's embedded metric format: no call and no permission. */
-export function embeddedMetrics(): Metrics {
+/**
+ * Metrics as lines of the function's log, in CloudWatch's embedded metric format: no call and no permission
+ * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+ */
+export function embeddedMetrics(stack: string, clock: () => Date): Metrics {
   return {
     put(policy, values) {
-      const metrics = new Powertools({ namespace: METRIC_NAMESPACE });
-      metrics.addDimension(POLICY_DIMENSION, policy);
-      for (const [key, { name, unit }] of Object.entries(METRICS)) {
+      const known = Object.entries(METRICS).flatMap(([key, { name, unit }]) => {
         const value = values[key as keyof typeof METRICS];
-        if (value !== null) metrics.addMetric(name, unit, value);
-      }
-      metrics.publishStoredMetrics();
+        return value === null ? [] : [{ name, unit, value }];
+      });
+      const dimensions = policyDimensions(stack, policy);
+      const line = {
+        _aws: {
+          Timestamp: clock().getTime(),
+          CloudWatchMetrics: [
+            {
+              Namespace: METRIC_NAMESPACE,
+              Dimensions: [Object.keys(dimensions), Object.keys(stackDimensions(stack))],
+              Metrics: known.map(({ name, unit }) => ({ Name: name, Unit: unit })),
+            },
+          ],
+        },
+        ...dimensions,
+        ...Object.fromEntries(known.map(({ name, value }) => [name, value])),
+      };
+      // Not the console: with logs as JSON Lambda would wrap the line into one of its own, in which nobody looks for metrics.
+      process.stdout.write(`${JSON.stringify(line)}\n`);
     },
   };
 }

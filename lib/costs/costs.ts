@@ -21,7 +21,7 @@ export const ASSUMPTIONS = {
   logBytesAControlPlane: 8 * 1024,
   reportsADay: 96,
   /** Of a stack with one policy. */
-  alarms: 63,
+  alarms: 13,
 } as const;
 
 const CLUSTER_GIGABYTES = 1769 / 1024;
@@ -95,7 +95,8 @@ export function monthlyCosts(controlPlanes: number): Readonly<Record<string, num
     'Secrets Manager': managementClusters * prices.secretMonth + backups * 2 * prices.secretRequest,
     'events, metrics, logs':
       backups * prices.customEvent +
-      Object.keys(METRICS).length * prices.metricMonth +
+      // Of the policy, and of all together.
+      2 * Object.keys(METRICS).length * prices.metricMonth +
       ASSUMPTIONS.alarms * prices.alarmMonth +
       prices.dashboardMonth +
       ((backups * logBytesAControlPlane) / 1024 ** 3) * prices.logGigabyte,

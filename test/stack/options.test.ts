@@ -150,7 +150,8 @@ describe('the other options', () => {
     expect(template.ofType('AWS::KMS::Key')).toEqual([]);
     expect(template.one('AWS::Events::EventBus').Properties['Name']).toBe('lifeboat-eu');
     expect(template.one('AWS::Scheduler::ScheduleGroup').Properties['Name']).toBe('lifeboat-eu');
-    expect(template.one('AWS::CloudWatch::Dashboard').Properties['DashboardName']).toBe('lifeboat-eu');
+    const { DashboardName } = template.one('AWS::CloudWatch::Dashboard').Properties;
+    expect(asText(DashboardName)).toBe('lifeboat-eu-<AWS::Region>');
   });
 
   it('bound the snapshots that are taken at once, and nothing else', () => {

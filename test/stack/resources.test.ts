@@ -134,16 +134,19 @@ describe('every function', () => {
       expect(Properties).toMatchObject({ RetentionInDays: 90 });
   });
 
-  it('has alarms on errors and throttles', () => {
-    const alarms = template.ofType('AWS::CloudWatch::Alarm').map(({ Properties }) => {
-      const { MetricName, Dimensions } = Properties;
-      return `${asText(MetricName)} ${JSON.stringify(Dimensions)}`;
-    });
+  it('shows errors and throttles on the dashboard, and rings only where nothing else would', () => {
+    const body = asText(template.one('AWS::CloudWatch::Dashboard').Properties['DashboardBody']);
     for (const { id } of functions) {
       for (const metric of ['Errors', 'Throttles']) {
-        expect(alarms).toContain(`${metric} [{"Name":"FunctionName","Value":{"Ref":"${id}"}}]`);
+        expect(body).toContain(`["AWS/Lambda","${metric}","FunctionName","<${id}>"`);
       }
     }
+    const alarms = template
+      .ofType('AWS::CloudWatch::Alarm')
+      .filter(({ Properties }) => Properties['Namespace'] === 'AWS/Lambda');
+    expect(alarms.map(({ Properties }) => [Properties['MetricName'], asText(Properties['Dimensions'])])).toEqual([
+      ['Invocations', expect.stringContaining('ReportStatus')],
+    ]);
   });
 
   it('is reckoned with in the costs, with its alarms', () => {

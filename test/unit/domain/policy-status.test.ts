@@ -77,7 +77,6 @@ describe('how a policy stands', () => {
   });
 
   it.each<[string, Partial<PolicyFacts>, string]>([
-    ['never ran', { lastRun: null }, 'it has never been run to its end'],
     [
       'ran in part',
       { lastRun: { ...LAST_RUN, status: 'partial', counts: { verified: 2, failed: 1, skipped: 0 } } },
@@ -90,6 +89,14 @@ describe('how a policy stands', () => {
     const status = judgePolicy({ ...WELL, ...facts }, NOW);
     expect(status.problems).toEqual([problem]);
     expect(metricsOf(status).failing).toBe(1);
+  });
+
+  it('does not fail from its deployment until its first run, of which status tells all the same', () => {
+    const status = judgePolicy({ ...WELL, lastRun: null, controlPlanes: [] }, NOW);
+    expect(status.problems).toEqual(['it has never been run to its end']);
+    expect(metricsOf(status).failing).toBe(0);
+    const disabled = judgePolicy({ ...WELL, lastRun: null, controlPlanes: [], schedule: 'disabled' }, NOW);
+    expect(metricsOf(disabled).failing).toBe(1);
   });
 
   it('misses what its run no longer finds, and does not call it empty while a management cluster does not answer', () => {
