@@ -1,6 +1,6 @@
 /**
- * `npm test`: static checks, unit and contract suites, the end-to-end suites in lanes on the test bed, and a search of all they
- * printed for planted secrets; a table of the slowest suites. The last line is plain `N passed, N failed[, N skipped]`; the exit
+ * `npm test`: static checks, then suites without a bed, and beside them the end-to-end suites in lanes on the test bed; a search
+ * of all they printed for planted secrets; a table of the slowest suites. The last line is plain `N passed, N failed[, N skipped]`; the exit
  * code is 1 on any failure and when nothing ran.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -40,20 +40,12 @@ const output = await CapturedOutput.open(join(directory, 'output'));
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const times: SuiteTime[] = [];
 try {
-  await allEnded(CHECKS.map(runChecks));
-  await ensureBinaries((line) => {
+  const obstacle = await findObstacle();
+  const binaries = ensureBinaries((line) => {
     output.print(line);
   });
-  const obstacle = await findObstacle();
-  await allEnded([
-    runJest('quick', ['--selectProjects', 'unit', 'workflow', 'stack', 'contract', '--maxWorkers=2']),
-    ...(obstacle === undefined ? [runEndToEnd('alone', ALONE, ['--runInBand'])] : []),
-  ]);
+  await allEnded([runWithoutBed(binaries), ...(obstacle === undefined ? [runOnBeds(binaries)] : [])]);
   if (obstacle === undefined) {
-    await allEnded([
-      runEndToEnd(undefined, sideBySide(), [`--maxWorkers=${WORKERS_SIDE_BY_SIDE}`]),
-      runEndToEnd('disruptive', DISRUPTIVE, ['--runInBand']),
-    ]);
     await searchForSecrets();
   } else {
     output.print(`end-to-end suites skipped: ${obstacle}`);
@@ -80,6 +72,24 @@ async function allEnded(works: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
+/** What computes comes first, while the beds come up; what waits for servers runs beside what waits for clusters. */
+async function runWithoutBed(binaries: Promise<unknown>): Promise<void> {
+  await allEnded(CHECKS.map(runChecks));
+  await runJest('quick', ['--selectProjects', 'unit', 'workflow', 'stack', '--maxWorkers=2']);
+  await binaries;
+  await runJest('contract', ['--selectProjects', 'contract', '--maxWorkers=2']);
+}
+
+/** The lanes of the end-to-end suites. */
+async function runOnBeds(binaries: Promise<unknown>): Promise<void> {
+  await binaries;
+  await runEndToEnd('alone', ALONE, ['--runInBand']);
+  await allEnded([
+    runEndToEnd(undefined, sideBySide(), [`--maxWorkers=${WORKERS_SIDE_BY_SIDE}`]),
+    runEndToEnd('disruptive', DISRUPTIVE, ['--runInBand']),
+  ]);
+}
+
 async function runChecks(commandLines: readonly string[]): Promise<void> {
   for (const commandLine of commandLines) {
     const [command = '', ...args] = commandLine.split(' ');
@@ -99,7 +109,8 @@ async function runEndToEnd(
   // Its own, for some look at what is left in there.
   const temporary = join(directory, name);
   await mkdir(temporary);
-  const args = ['--selectProjects', 'e2e', ...options, '--runTestsByPath', ...suites.map(suitePath)];
+  const order = `--testSequencer=${join(ROOT, 'test/e2e/longest-first.ts')}`;
+  const args = ['--selectProjects', 'e2e', ...options, order, '--runTestsByPath', ...suites.map(suitePath)];
   await runJest(name, args, { TMPDIR: temporary, ...(lane === undefined ? {} : { LIFEBOAT_E2E_LANE: lane }) });
 }
 

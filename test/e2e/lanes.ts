@@ -11,14 +11,26 @@ export const DISRUPTIVE = ['hypershift/twin', 'hypershift/store-faults', 'hypers
 /** These look at the whole machine, before and after: alone, while there is no other bed. */
 export const ALONE = ['testbed'];
 
+/** These take longest, the longest first: they begin first, so that none of them runs on by itself at the end. */
+const LONGEST = [
+  'hypershift/disaster',
+  'hypershift/restore',
+  'hypershift/restore-faults',
+  'hypershift/one-at-a-time',
+  'hypershift/interrupted',
+  'hypershift/etcd-agreement',
+  'hypershift/functions',
+];
+
 const SUITE = '.test.ts';
 
-/** The names of all other suites: a platform's with its folder, such as `hypershift/restore`. */
+/** The names of all other suites, those that take longest first; a platform's with its folder, such as `hypershift/restore`. */
 export function sideBySide(): string[] {
-  return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
+  const names = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith(SUITE))
     .map((file) => file.slice(0, -SUITE.length))
-    .filter((name) => !DISRUPTIVE.includes(name) && !ALONE.includes(name));
+    .sort();
+  return [...new Set([...LONGEST, ...names])].filter((name) => !DISRUPTIVE.includes(name) && !ALONE.includes(name));
 }
 
 /** The path of a suite, as jest is given it. */
