@@ -257,7 +257,10 @@ export function buildProgram(json = false): Command {
     .option('--apply', 'create them and a token, and check that all rules are effective', false)
     .option('--kubeconfig <file>', "an administrator's, for --apply (default: as configured)")
     .option('--to <file>', 'the new kubeconfig (default: <management cluster>-lifeboat-<purpose>.kubeconfig)')
-    .option('--secret <name>', 'put it into Secrets Manager instead, e.g. lifeboat/management-clusters/<name>')
+    .option(
+      '--secret [name]',
+      'put it into Secrets Manager instead (default: lifeboat/management-clusters/<name>; for restore: lifeboat/restores/<name>)',
+    )
     .option('--token-days <days>', 'how long the token is asked for', '90')
     .option('--force', 'replace the file when it exists', false)
     .action((managementCluster: string, options: EnrollOptions) => {

@@ -2,7 +2,14 @@ import { accessOf, type Configuration } from '../lambdas/domain/configuration.ts
 import { deploymentSchema, type Deployment } from '../lambdas/domain/deployment.ts';
 import { enrolmentCommand } from '../lambdas/domain/enrolment-command.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
+import { kubeconfigSecretName, SECRET_PREFIXES } from '../lambdas/domain/kubeconfig-secret.ts';
 import { PURPOSES } from '../lambdas/domain/purpose.ts';
+import { namedSecrets } from './kubeconfig-secrets.ts';
+
+/** Of the names of secrets that a role may read one by one: IAM takes 10,240 characters for all inline policies of a role. */
+const MOST_SECRET_CHARACTERS = 4_000;
+/** What an ARN has around the name. */
+const AROUND_A_NAME = 90;
 
 const S3_LOCATION = /^s3:\/\/([^/]+)\/?(.*)$/;
 
@@ -14,6 +21,8 @@ export function deploymentOf(configuration: Configuration): Deployment {
   const { managementClusters, s3, store } = configuration;
   const deployment = deploymentSchema.parse(configuration.aws ?? {});
   refuseFiles(managementClusters);
+  refuseSecretsOfRestores(managementClusters);
+  refuseScatteredSecrets(configuration);
   if (s3?.endpoint !== undefined) {
     throw new ConfigurationError(`the store is at ${s3.endpoint}, but the application keeps its own in S3`, {
       remedy: 'Leave s3.endpoint out, or run the policies with "lifeboat run" instead.',
@@ -41,8 +50,7 @@ function refuseFiles(managementClusters: Configuration['managementClusters']): v
     for (const purpose of PURPOSES) {
       const { way } = accessOf(cluster, purpose);
       if (!('kubeconfig' in way)) continue;
-      const secret = `lifeboat/management-clusters/${name}${purpose === 'backup' ? '' : `-${purpose}`}`;
-      const enrol = enrolmentCommand(name, purpose, ['--secret', secret]);
+      const enrol = enrolmentCommand(name, purpose, ['--secret', kubeconfigSecretName(name, purpose)]);
       throw new ConfigurationError(
         `for a ${purpose}, management cluster ${name} is reached by the file ${way.kubeconfig}, which functions do not have`,
         {
@@ -50,6 +58,35 @@ function refuseFiles(managementClusters: Configuration['managementClusters']): v
         },
       );
     }
+  }
+}
+
+/** Backups may read all that lies below their prefix: an account that may write must not lie there. */
+function refuseSecretsOfRestores(managementClusters: Configuration['managementClusters']): void {
+  for (const [name, { restore, ...cluster }] of Object.entries(managementClusters)) {
+    if (restore === undefined || !('secret' in restore) || !restore.secret.startsWith(SECRET_PREFIXES.backup)) continue;
+    if ('secret' in cluster && cluster.secret === restore.secret) continue;
+    const enrol = enrolmentCommand(name, 'restore', ['--secret', kubeconfigSecretName(name, 'restore')]);
+    throw new ConfigurationError(
+      `for a restore, management cluster ${name} is reached by the secret ${restore.secret}, which functions of backups could read as well`,
+      {
+        remedy: `Store it anew with "${enrol}", write what that prints into lifeboat.yaml, and delete the old secret after the deployment.`,
+      },
+    );
+  }
+}
+
+function refuseScatteredSecrets(configuration: Configuration): void {
+  for (const purpose of PURPOSES) {
+    const { others } = namedSecrets(configuration, purpose);
+    const characters = others.reduce((sum, secret) => sum + secret.length + AROUND_A_NAME, 0);
+    if (characters <= MOST_SECRET_CHARACTERS) continue;
+    throw new ConfigurationError(
+      `for a ${purpose}, ${others.length} management clusters name secrets outside of ${SECRET_PREFIXES[purpose]}, which is more than fits into a policy of IAM`,
+      {
+        remedy: `Enroll them with "--secret ${SECRET_PREFIXES[purpose]}<management cluster>": below that prefix there may be any number.`,
+      },
+    );
   }
 }
 

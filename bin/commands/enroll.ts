@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
 import { enrolmentCommand } from '../../lambdas/domain/enrolment-command.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
+import { kubeconfigSecretName } from '../../lambdas/domain/kubeconfig-secret.ts';
 import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import { describePermission } from '../../lambdas/kube/access-reviews.ts';
 import type { ClusterAccess } from '../../lambdas/kube/cluster-access.ts';
@@ -41,8 +42,8 @@ export interface EnrollOptions {
   readonly kubeconfig?: string;
   /** The file that gets the new kubeconfig. */
   readonly to?: string;
-  /** The secret of Secrets Manager that gets it instead. */
-  readonly secret?: string;
+  /** The secret of Secrets Manager that gets it instead; true for the one where functions look for it. */
+  readonly secret?: string | true;
   readonly force: boolean;
   readonly tokenDays: string;
 }
@@ -126,9 +127,14 @@ function readDays(text: string): number {
 /** Where the new kubeconfig goes. */
 type Target = { readonly file: string } | { readonly secret: string };
 
-function chooseTarget(managementCluster: string, account: string, { to, secret }: EnrollOptions): Target {
+export function chooseTarget(
+  managementCluster: string,
+  account: string,
+  { for: wanted, to, secret }: Pick<EnrollOptions, 'for' | 'to' | 'secret'>,
+): Target {
   if (secret === undefined) return { file: resolve(to ?? `${managementCluster}-${account}.kubeconfig`) };
-  if (to === undefined) return { secret };
+  const purpose = wanted === 'restore' ? wanted : 'backup';
+  if (to === undefined) return { secret: secret === true ? kubeconfigSecretName(managementCluster, purpose) : secret };
   throw new ConfigurationError('--to and --secret were both given', {
     remedy: 'Give the one that is to hold the kubeconfig.',
   });

@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { deploymentSchema } from '../../lambdas/domain/deployment.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { deploymentOf } from '../../lib/deployable.ts';
-import { configurationWith } from './synthesized.ts';
+import { LIMITS } from '../../lib/limits/limits.ts';
+import { readTemplate } from '../../lib/limits/template.ts';
+import { configurationWith, synthesize } from './synthesized.ts';
 
 function refusal(sections: object): ConfigurationError {
   try {
@@ -26,8 +28,8 @@ describe('a configuration', () => {
   });
 
   it.each([
-    ['backup', { kubeconfig: './mgmt-a.kubeconfig' }, 'mgmt-a'],
-    ['restore', { secret: 'a', restore: { kubeconfig: './mgmt-a.kubeconfig' } }, 'mgmt-a-restore'],
+    ['backup', { kubeconfig: './mgmt-a.kubeconfig' }, 'management-clusters/mgmt-a'],
+    ['restore', { secret: 'a', restore: { kubeconfig: './mgmt-a.kubeconfig' } }, 'restores/mgmt-a'],
   ])(
     'with a kubeconfig file for a %s is not deployed, and says how to make a secret of it',
     (purpose, entry, secret) => {
@@ -36,10 +38,35 @@ describe('a configuration', () => {
         `for a ${purpose}, management cluster mgmt-a is reached by the file ./mgmt-a.kubeconfig`,
       );
       expect(remedy).toContain(
-        `lifeboat enroll mgmt-a --for ${purpose} --apply --secret lifeboat/management-clusters/${secret} --kubeconfig <admin kubeconfig>"`,
+        `lifeboat enroll mgmt-a --for ${purpose} --apply --secret lifeboat/${secret} --kubeconfig <admin kubeconfig>"`,
       );
     },
   );
+
+  it('with the secret of restores where backups may read is not deployed, unless they share one account', () => {
+    const secret = 'lifeboat/management-clusters/mgmt-a';
+    const apart = { secret, restore: { secret: `${secret}-restore` } };
+    const { message, remedy } = refusal({ managementClusters: { 'mgmt-a': apart } });
+    expect(message).toContain(`the secret ${secret}-restore, which functions of backups could read as well`);
+    expect(remedy).toContain('--secret lifeboat/restores/mgmt-a ');
+    const shared = { managementClusters: { 'mgmt-a': { secret, restore: { secret } } } };
+    expect(deploymentOf(configurationWith(shared)).stackName).toBe('lifeboat');
+  });
+
+  it('with secrets of other names is deployed while their rights fit into a policy', () => {
+    const named = (count: number) => ({
+      managementClusters: Object.fromEntries(
+        Array.from({ length: count }, (_, index) => [`mgmt-${index}`, { secret: `kubeconfigs/of-team/mgmt-${index}` }]),
+      ),
+    });
+    const { directory } = synthesize(named(30));
+    const template = readTemplate(directory, 'lifeboat');
+    for (const { what, allowed, measure } of LIMITS)
+      expect([what, measure(template)]).toEqual([what, Math.min(allowed, measure(template))]);
+    const { message, remedy } = refusal(named(60));
+    expect(message).toContain('60 management clusters name secrets outside of lifeboat/management-clusters/');
+    expect(remedy).toContain('--secret lifeboat/management-clusters/<management cluster>');
+  });
 
   it.each([
     ['another S3', { s3: { endpoint: 'https://s3.example.com' } }, /s3\.endpoint/],

@@ -11,7 +11,7 @@ const template = synthesize({
   managementClusters: {
     'mgmt-a': {
       secret: 'lifeboat/management-clusters/mgmt-a',
-      restore: { secret: 'lifeboat/management-clusters/mgmt-a-restore' },
+      restore: { secret: 'lifeboat/restores/mgmt-a' },
     },
     'mgmt-b': { secret: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf' },
   },
@@ -151,14 +151,26 @@ describe('the rights of the functions', () => {
     );
   });
 
-  it('let only those read kubeconfigs that reach clusters, and only those of the configuration for their purpose', () => {
+  it('let only those read kubeconfigs that reach clusters: those below the prefix of their purpose, and those named elsewhere', () => {
     const secrets = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:';
     const readersOf = (secret: string) => whoMay(['secretsmanager:GetSecretValue'], secret);
+    const all = [...FOR_BACKUPS, ...FOR_RESTORES].sort();
+    // mgmt-b has no account of its own for restores, but lies elsewhere.
     expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-AbCdEf`)).toEqual(FOR_BACKUPS);
-    expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-restore-AbCdEf`)).toEqual(FOR_RESTORES);
-    expect(readersOf(`${secrets}lifeboat/management-clusters/mgmt-a-staging-AbCdEf`)).toEqual([]);
-    const byArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf';
-    expect(readersOf(byArn)).toEqual([...FOR_BACKUPS, ...FOR_RESTORES].sort());
+    expect(readersOf(`${secrets}lifeboat/restores/mgmt-a-AbCdEf`)).toEqual(FOR_RESTORES);
+    for (const other of ['lifeboat/hooks/mgmt-a', 'lifeboat/management-clusters', 'management-clusters/mgmt-a']) {
+      expect(readersOf(`${secrets}${other}-AbCdEf`)).toEqual([]);
+    }
+    expect(readersOf('arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf')).toEqual(all);
+  });
+
+  it('let restores read the kubeconfigs of backups only where they have none of their own', () => {
+    const shared = rolesOf(synthesize({ managementClusters: { a: { secret: 'lifeboat/management-clusters/a' } } }));
+    const secret = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:lifeboat/';
+    const readersOf = (name: string) =>
+      shared.filter(({ may }) => may('secretsmanager:GetSecretValue', `${secret}${name}`)).map(({ name }) => name);
+    expect(readersOf('management-clusters/a-AbCdEf').sort()).toEqual([...FOR_BACKUPS, ...FOR_RESTORES].sort());
+    expect(readersOf('restores/a-AbCdEf')).toEqual([]);
   });
 
   it.each([

@@ -1,0 +1,30 @@
+/** Sizes that the application must be able to have. */
+export const SIZES = [
+  { managementClusters: 10, policies: 1 },
+  { managementClusters: 200, policies: 12 },
+  { managementClusters: 2_000, policies: 100 },
+] as const;
+type Size = (typeof SIZES)[number];
+
+/** The longest name that a management cluster or a policy may have, with a number in it. */
+const longName = (index: number, characters: number) => `${index}-`.padEnd(characters, 'x');
+
+/** The sections of a configuration of this size, with names as long as they may be and the schedules that need most. */
+export function largeConfiguration({ managementClusters, policies }: Size): object {
+  const names = Array.from({ length: managementClusters }, (_, index) => longName(index, 63));
+  return {
+    managementClusters: Object.fromEntries(
+      names.map((name) => [
+        name,
+        { secret: `lifeboat/management-clusters/${name}`, restore: { secret: `lifeboat/restores/${name}` } },
+      ]),
+    ),
+    policies: Object.fromEntries(
+      Array.from({ length: policies }, (_, index) => [
+        longName(index, 32),
+        // A day of month and a day of week: either, which takes two schedules.
+        { schedule: '0 4 1 * SUN', timeZone: 'America/Argentina/ComodRivadavia', retention: { daily: 7 } },
+      ]),
+    ),
+  };
+}
