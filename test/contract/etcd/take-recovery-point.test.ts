@@ -5,15 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { TunnelError } from '../../../lambdas/domain/errors.ts';
 import { IDENTITY, recoveryPointPrefix, type Manifest } from '../../../lambdas/domain/recovery-point.ts';
 import type { Cluster } from '../../../lambdas/kube/cluster.ts';
-import type { Platform } from '../../../lambdas/platforms/platform.ts';
 import { isOwnFile } from '../../../lambdas/recovery-points/own-files.ts';
-import type { TakePorts } from '../../../lambdas/recovery-points/ports.ts';
-import { takeRecoveryPoint } from '../../../lambdas/recovery-points/take.ts';
-import { Catalogue } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { putValues } from '../../testbed/etcd-writes.ts';
 import { SecureEtcd } from '../../testbed/secure-etcd.ts';
-import { addressOf, CONTROL_PLANE } from '../stored-points.ts';
+import { backUpEtcd } from '../backed-up-etcd.ts';
+import { addressOf } from '../stored-points.ts';
 
 jest.setTimeout(120_000);
 
@@ -35,33 +32,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** As much of a platform as a backup asks. */
-function platformOf({ workload: { tls, ...datastore } }: SecureEtcd): Platform {
-  const described = { uid: 'uid', version: '4.20.1', datastores: [datastore], warnings: [] };
-  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'clusters', name: 'pull-secret' } };
-  const asked: Partial<Platform> = {
-    name: 'hypershift',
-    describe: () => Promise.resolve(described),
-    datastoreAccess: { etcdTls: () => Promise.resolve(tls) },
-    captureIdentity: () => Promise.resolve([secret]),
-  };
-  return asked as Platform;
-}
-
 async function take(openTunnel: Cluster['openTunnel'] = etcd.cluster.openTunnel): Promise<Manifest> {
-  const store = new DirectoryStore(directory);
-  const ports: TakePorts = {
-    ...{ store, catalogue: new Catalogue(store), random: Math.random, toolVersion: '0.0.0-test' },
-    cluster: { api: { version: () => Promise.resolve('v1.35.4') }, openTunnel } as unknown as Cluster,
+  return await backUpEtcd(etcd, {
+    store: new DirectoryStore(directory),
     clock: () => new Date(time),
-    now: () => performance.now(),
     report: (progress) => {
       if (progress.kind === 'phase-finished') told.push(`${progress.phase}: ${progress.outcome}`);
     },
-    signal: new AbortController().signal,
-  };
-  const request = { controlPlane: CONTROL_PLANE, platform: platformOf(etcd), reason: 'on-demand' } as const;
-  return await takeRecoveryPoint(request, ports);
+    openTunnel,
+  });
 }
 
 const proofsOf = ({ proofs }: Manifest) =>

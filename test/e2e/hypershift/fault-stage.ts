@@ -1,5 +1,4 @@
-import type { S3Limits } from '../../../lambdas/store/s3-bucket.ts';
-import { S3Store } from '../../../lambdas/store/s3-store.ts';
+import { Aftermath, type Outcome } from '../../suite/aftermath.ts';
 import type { Workspace } from '../../suite/lifeboat.ts';
 import { seed } from '../../suite/seed.ts';
 import type { Bed } from '../../testbed/bed.ts';
@@ -7,11 +6,10 @@ import { startHttpFaultProxy, type HttpFaultProxy } from '../../testbed/http-fau
 import { fillHostedEtcd } from '../../testbed/hypershift/fill.ts';
 import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import type { TcpProxy } from '../../testbed/tcp-proxy.ts';
-import { Aftermath } from './aftermath.ts';
 import { createBucket, plantHostedCluster, retireHostedCluster, s3Workspace, sharedBed } from '../bed.ts';
 import { openClusterDetour } from '../cluster-detour.ts';
 import { EtcdReaders } from './etcd-readers.ts';
-import { backUpInProcess, type InProcessOptions, type Outcome } from './in-process.ts';
+import { backUpInProcess, type InProcessOptions } from './in-process.ts';
 
 /**
  * Size of a stage's database. More than HTTP/2's window of 16 MiB, so that a member is in the middle of its stream while
@@ -37,6 +35,7 @@ export interface FaultStage {
   readonly api: TcpProxy;
   /** Before S3. */
   readonly s3: HttpFaultProxy;
+  readonly readers: EtcdReaders;
   readonly aftermath: Aftermath;
   close(): Promise<void>;
 }
@@ -63,10 +62,11 @@ export async function buildFaultStage(suite: string, members: 1 | 3): Promise<Fa
     const hosted = await plantHostedCluster(cluster, { namespace: name, name: 'prod', members, etcdVersion: '3.6.5' });
     closing.push(() => retireHostedCluster(hosted));
     await fillHostedEtcd(hosted, { databaseBytes: DATABASE_BYTES, seed });
-    const aftermath = await Aftermath.of(bed, bucket, await EtcdReaders.of(hosted));
+    const readers = await EtcdReaders.of(hosted);
+    const aftermath = await Aftermath.of(bed.s3, bucket, readers);
     closing.push(() => aftermath.close());
     const controlPlane = `${cluster.name}/${name}/prod`;
-    return { bed, hosted, controlPlane, bucket, workspace, api: detour.proxy, s3, aftermath, close };
+    return { bed, hosted, controlPlane, bucket, workspace, api: detour.proxy, s3, readers, aftermath, close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -99,10 +99,4 @@ export async function backUpDisturbed(
   if (disturbing === undefined) throw new Error('no snapshot was ever under way', { cause: outcome.error });
   await disturbing;
   return outcome;
-}
-
-/** A stage's store, through its proxy, with bounds that suit a test of what happens when they are met. */
-export function boundedStore({ bed, bucket, s3 }: FaultStage, limits: Partial<S3Limits>): S3Store {
-  const { region } = bed.s3;
-  return new S3Store(bucket, 'lifeboat', { endpoint: s3.endpoint, region, forcePathStyle: true, limits });
 }

@@ -2,12 +2,12 @@ import { loadConfiguration } from '../../../bin/local/configuration-file.ts';
 import { openPorts } from '../../../bin/local/ports.ts';
 import { parseControlPlaneName } from '../../../lambdas/domain/control-plane.ts';
 import type { ReportProgress } from '../../../lambdas/domain/progress.ts';
-import type { Manifest } from '../../../lambdas/domain/recovery-point.ts';
 import { platforms } from '../../../lambdas/platforms/registry.ts';
 import { takeRecoveryPoint } from '../../../lambdas/recovery-points/take.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
 import type { ObjectStore } from '../../../lambdas/store/object-store.ts';
 import '../../core-errors.ts';
+import type { Outcome } from '../../suite/aftermath.ts';
 import type { Workspace } from '../../suite/lifeboat.ts';
 
 /** No backup of the suites takes as long; one that hangs ends with an error that is none of ours. */
@@ -18,12 +18,6 @@ export interface InProcessOptions {
   readonly watchdogMilliseconds?: number;
   /** In place of the configured store, e.g. with tighter bounds. */
   readonly store?: ObjectStore;
-}
-
-/** How a backup ended: with exactly one of the two. */
-export interface Outcome {
-  readonly manifest?: Manifest;
-  readonly error?: unknown;
 }
 
 /**

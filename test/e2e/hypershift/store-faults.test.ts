@@ -1,30 +1,42 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { waitFor } from '../../testbed/waiting.ts';
+import { isWhole } from '../../suite/extent.ts';
 import { Workspace } from '../../suite/lifeboat.ts';
+import { randomNumbers } from '../../suite/random.ts';
+import { describeS3Request, faultOn } from '../../suite/s3-requests.ts';
+import { seed } from '../../suite/seed.ts';
+import {
+  expectBorne,
+  expectGivenUp,
+  expectKnownRequests,
+  LASTING_FAULTS,
+  PASSING_FAULTS,
+  storeThrough,
+  type StoreInTrouble,
+} from '../../suite/store-faults.ts';
+import { waitFor } from '../../testbed/waiting.ts';
 import { enrolledKubeconfig, SETUP_TIMEOUT_MILLISECONDS } from '../bed.ts';
-import { backUp, boundedStore, buildFaultStage, type FaultStage } from './fault-stage.ts';
-import { describeS3Request, faultOn } from '../s3-requests.ts';
 import { withTmpfs } from '../tmpfs.ts';
+import { backUp, buildFaultStage, type FaultStage } from './fault-stage.ts';
 
-/** Every kind of request that a backup makes of S3, in order. */
-const REQUESTS = [
-  'ListObjectsV2',
-  'PutObject identity.json.zst',
-  'GetObject identity.json.zst',
-  'CreateMultipartUpload',
-  'UploadPart',
-  'CompleteMultipartUpload',
-  'GetObject etcd-main.db.zst',
-  'PutObject manifest.json',
-];
-/** Short enough for a test, long enough for an S3 on a busy machine. */
-const LIMITS = { attempts: 3, firstWaitMilliseconds: 20, idleMilliseconds: 3_000, attemptMilliseconds: 3_000 };
+const random = randomNumbers(seed);
+/** All of them are tried on an etcd without a cluster: test/contract/store/backup-faults.test.ts. */
+function sampled<T>(faults: readonly T[]): readonly T[] {
+  const drawn = Math.floor(random() * faults.length);
+  return isWhole ? faults : faults.slice(drawn, drawn + 1);
+}
 
 let stage: FaultStage;
+let backups: StoreInTrouble;
 beforeAll(async () => {
   stage = await buildFaultStage('store-faults', 1);
+  const { s3: proxy, aftermath, bed, bucket } = stage;
+  backups = {
+    ...{ proxy, aftermath },
+    backUp: (store) => backUp(stage, store === undefined ? {} : { store }),
+    open: (limits) => storeThrough(proxy, bed.s3, bucket, limits),
+  };
 }, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(() => stage.close(), SETUP_TIMEOUT_MILLISECONDS);
 // What a test that failed has left would fail the others.
@@ -34,50 +46,17 @@ beforeEach(async () => {
 });
 
 describe('a backup into an S3 in trouble', () => {
-  it('meets every kind of request that the faults below are made for, and no other', async () => {
-    const before = stage.s3.requests.length;
-    await stage.aftermath.expectAllOrNothing(await backUp(stage));
-    expect([...new Set(stage.s3.requests.slice(before).map(describeS3Request))]).toEqual(REQUESTS);
-  }, 120_000);
-
-  it.each(
-    REQUESTS.flatMap((request) => [
-      [request, 'is answered 500', { kind: 'answer', status: 500, code: 'InternalError' }] as const,
-      [request, 'is answered 503', { kind: 'answer', status: 503, code: 'SlowDown' }] as const,
-      [request, 'is done, but its answer is lost', { kind: 'drop-after' }] as const,
-    ]),
-  )(
-    'succeeds when one %s %s',
-    async (request, _, fault) => {
-      const before = stage.s3.requests.length;
-      stage.s3.inject(faultOn(request, fault, 1));
-      const outcome = await backUp(stage);
-      stage.s3.heal();
-      expect(outcome.error).toBeUndefined();
-      const made = stage.s3.requests.slice(before).filter((seen) => describeS3Request(seen) === request);
-      expect(made.length).toBeGreaterThan(1);
-      await stage.aftermath.expectAllOrNothing(outcome);
-    },
+  it(
+    'meets every kind of request that the faults below are made for, and no other',
+    () => expectKnownRequests(backups),
     120_000,
   );
 
-  it.each(
-    REQUESTS.flatMap((request) => [
-      [request, 'is answered 500', { kind: 'answer', status: 500, code: 'InternalError' }] as const,
-      [request, 'hangs', { kind: 'hang' }] as const,
-    ]),
-  )(
+  it.each(sampled(PASSING_FAULTS))('succeeds when one %s %s', (...fault) => expectBorne(backups, fault), 120_000);
+
+  it.each(sampled(LASTING_FAULTS))(
     'fails for now and leaves nothing when every %s %s',
-    async (request, _, fault) => {
-      stage.s3.inject(faultOn(request, fault));
-      const outcome = await backUp(stage, { store: boundedStore(stage, LIMITS) });
-      stage.s3.heal();
-      expect(outcome.manifest).toBeUndefined();
-      await stage.aftermath.expectNothingListed();
-      // Whether its manifest was written is not known then, so that the rest must not be taken away.
-      if (request === 'PutObject manifest.json') await stage.aftermath.empty();
-      await stage.aftermath.expectAllOrNothing(outcome);
-    },
+    (...fault) => expectGivenUp(backups, fault),
     120_000,
   );
 

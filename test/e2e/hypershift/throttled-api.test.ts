@@ -8,7 +8,7 @@ import { hypershift } from '../../../lambdas/platforms/hypershift/hypershift.ts'
 import type { Workspace } from '../../suite/lifeboat.ts';
 import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import { startThrottlingProxy, type ThrottlingProxy } from '../../testbed/throttling-proxy.ts';
-import { expectTransient } from './aftermath.ts';
+import { expectTransient } from '../../suite/aftermath.ts';
 import {
   directoryWorkspace,
   plantHostedCluster,

@@ -1,6 +1,6 @@
 import { randomNumbers } from '../../suite/random.ts';
 import { backUp, DATABASE_BYTES, type FaultStage } from './fault-stage.ts';
-import type { Outcome } from './in-process.ts';
+import type { Outcome } from '../../suite/aftermath.ts';
 
 /** Phases of a backup in which the API server sends something, in their order. */
 const PHASES = ['discover', 'identity', 'snapshot', 'live'] as const;

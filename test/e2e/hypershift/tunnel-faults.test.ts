@@ -67,7 +67,7 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
   it('during which the streaming member is killed comes from another one, if there is one', async () => {
     let killed = -1;
     const outcome = await backUpDisturbed(stage, async () => {
-      killed = await stage.aftermath.readers.streamingMember();
+      killed = await stage.readers.streamingMember();
       await stage.hosted.killMember(killed);
     });
     await stage.hosted.waitUntilReady();
@@ -85,7 +85,7 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
       const outcome = await backUpDisturbed(
         stage,
         async () => {
-          frozen = await stage.aftermath.readers.streamingMember();
+          frozen = await stage.readers.streamingMember();
           await stage.hosted.freezeMember(frozen);
         },
         { watchdogMilliseconds: WATCHDOG_MILLISECONDS },
@@ -111,7 +111,7 @@ describe.each([1, 3] as const)('a backup of %d etcd members', (members) => {
       let ending: Promise<void> | undefined;
       const { exitCode: actual, stderr } = await stage.workspace.run(['backup', stage.controlPlane], (child) => {
         ending = stage.api.holdAfter(discover + identity + PASSED_BYTES).then(async () => {
-          await stage.aftermath.readers.streamingMember();
+          await stage.readers.streamingMember();
           child.kill(signal);
         });
       });

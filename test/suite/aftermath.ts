@@ -7,40 +7,53 @@ import {
   ListObjectsV2Command,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { LifeboatError } from '../../../lambdas/domain/errors.ts';
-import { Catalogue } from '../../../lambdas/store/catalogue.ts';
-import { Locks, type Lock } from '../../../lambdas/store/locks.ts';
-import { S3Store } from '../../../lambdas/store/s3-store.ts';
-import type { Bed } from '../../testbed/bed.ts';
-import { waitFor } from '../../testbed/waiting.ts';
-import type { EtcdReaders } from './etcd-readers.ts';
-import type { Outcome } from './in-process.ts';
+import { LifeboatError } from '../../lambdas/domain/errors.ts';
+import { Catalogue } from '../../lambdas/store/catalogue.ts';
+import { Locks, type Lock } from '../../lambdas/store/locks.ts';
+import { S3Store } from '../../lambdas/store/s3-store.ts';
+import type { Manifest } from '../../lambdas/domain/recovery-point.ts';
+import type { S3Server } from '../testbed/s3.ts';
+import { waitFor } from '../testbed/waiting.ts';
 
-const LOCKS = 'lifeboat/locks/';
+/** How a backup ended: with exactly one of the two. */
+export interface Outcome {
+  readonly manifest?: Manifest;
+  readonly error?: unknown;
+}
+
+/** Who reads the database files of an etcd. */
+interface Readers {
+  /** Waits until nobody does. */
+  untilReleased(): Promise<void>;
+}
+
+/** The prefix of the store in its bucket. */
+export const PREFIX = 'lifeboat';
+const LOCKS = `${PREFIX}/locks/`;
 
 /**
  * Everything that a backup into a bucket may leave behind, looked at beside the product. The bucket belongs to one suite
  * and is empty before every backup.
  */
 export class Aftermath {
-  readonly readers: EtcdReaders;
+  readonly #readers: Readers;
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #store: S3Store;
   readonly #spoolDirectories: ReadonlySet<string>;
 
-  private constructor(bed: Bed, bucket: string, readers: EtcdReaders, spoolDirectories: ReadonlySet<string>) {
-    const { endpoint, region } = bed.s3;
-    this.#client = bed.s3.createClient();
+  private constructor(s3: S3Server, bucket: string, readers: Readers, spoolDirectories: ReadonlySet<string>) {
+    const { endpoint, region } = s3;
+    this.#client = s3.createClient();
     this.#bucket = bucket;
-    this.#store = new S3Store(bucket, 'lifeboat', { endpoint, region, forcePathStyle: true });
-    this.readers = readers;
+    this.#store = new S3Store(bucket, PREFIX, { endpoint, region, forcePathStyle: true });
+    this.#readers = readers;
     this.#spoolDirectories = spoolDirectories;
   }
 
   /** To be called before the first backup. */
-  static async of(bed: Bed, bucket: string, readers: EtcdReaders): Promise<Aftermath> {
-    return new Aftermath(bed, bucket, readers, new Set(await listSpoolDirectories()));
+  static async of(s3: S3Server, bucket: string, readers: Readers): Promise<Aftermath> {
+    return new Aftermath(s3, bucket, readers, new Set(await listSpoolDirectories()));
   }
 
   /**
@@ -56,7 +69,7 @@ export class Aftermath {
     }
     const { id, controlPlane } = manifest;
     const names = ['etcd-main.db.zst', 'identity.json.zst', 'manifest.json'];
-    const prefix = `lifeboat/recovery-points/hypershift/${controlPlane}/${id}`;
+    const prefix = `${PREFIX}/recovery-points/hypershift/${controlPlane}/${id}`;
     expect(await this.keys()).toEqual(names.map((name) => `${prefix}/${name}`));
     await expect(new Catalogue(this.#store).find(id)).resolves.toMatchObject({ verdict: 'verified' });
     await this.empty();
@@ -68,7 +81,7 @@ export class Aftermath {
     expect(await this.keys()).toEqual([]);
     expect(await this.#heldLocks()).toEqual([]);
     expect(await this.unfinishedUploads()).toEqual([]);
-    await this.readers.untilReleased();
+    await this.#readers.untilReleased();
     await waitFor(
       'every spooled snapshot to be removed',
       async () => (await listSpoolDirectories()).every((name) => this.#spoolDirectories.has(name)),
