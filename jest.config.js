@@ -1,7 +1,7 @@
 // Without the attribute of an import Jest refuses JSON before long.
 const SWC = { target: 'es2024', parser: { syntax: 'typescript' }, experimental: { keepImportAttributes: true } };
 
-// Suites by what they need: unit nothing, workflow the machines' files, stack CDK, contract local servers, e2e the test bed (Linux and root).
+// Suites by what they need: unit nothing, workflow the machines' files and an etcd, stack CDK, contract local servers, e2e the test bed (Linux and root).
 const suite = (name, extra = {}) => ({
   displayName: name,
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],

@@ -75,9 +75,9 @@ async function allEnded(works: readonly Promise<void>[]): Promise<void> {
 /** What computes comes first, while the beds come up; what waits for servers runs beside what waits for clusters. */
 async function runWithoutBed(binaries: Promise<unknown>): Promise<void> {
   await allEnded(CHECKS.map(runChecks));
-  await runJest('quick', ['--selectProjects', 'unit', 'workflow', 'stack', '--maxWorkers=2']);
+  await runJest('quick', ['--selectProjects', 'unit', 'stack', '--maxWorkers=2']);
   await binaries;
-  await runJest('contract', ['--selectProjects', 'contract', '--maxWorkers=2']);
+  await runJest('servers', ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2']);
 }
 
 /** The lanes of the end-to-end suites. */

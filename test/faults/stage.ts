@@ -4,7 +4,7 @@ import { controlPlaneLock } from '../../lambdas/domain/operation.ts';
 import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import { DirectoryStore } from '../../lambdas/store/directory-store.ts';
 import { Locks } from '../../lambdas/store/locks.ts';
-import { directoryWorkspace, plantHostedCluster } from '../e2e/bed.ts';
+import { directoryWorkspace, plantHostedCluster, retireHostedCluster } from '../e2e/bed.ts';
 import { restoreRemainders } from '../e2e/hypershift/restore-remainders.ts';
 import { exitOf, type Workspace } from '../suite/lifeboat.ts';
 import type { Bed } from '../testbed/bed.ts';
@@ -106,7 +106,7 @@ export class FaultStage {
 
   async remove(): Promise<void> {
     await this.#workspace.remove();
-    await this.#hosted.delete();
+    await retireHostedCluster(this.#hosted);
   }
 
   async #lose(): Promise<void> {
@@ -200,7 +200,8 @@ export class FaultStage {
   }
 
   async #renew(): Promise<void> {
-    await this.remove();
+    await this.#workspace.remove();
+    await this.#hosted.delete();
     const fresh = await FaultStage.create(this.#bed, this.#cluster, this.#name);
     this.#hosted = fresh.#hosted;
     this.#workspace = fresh.#workspace;

@@ -8,3 +8,12 @@ export function randomNumbers(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** As many of the values as `count`, each at most once, in an order that the random numbers decide as well. */
+export function drawn<T>(values: readonly T[], random: () => number, count: number): T[] {
+  return values
+    .map((value) => ({ value, order: random() }))
+    .sort((one, other) => one.order - other.order)
+    .slice(0, count)
+    .map(({ value }) => value);
+}

@@ -7,7 +7,10 @@ import {
   type RestorePlan,
   type RestoreResult,
 } from '../../../lambdas/domain/restore.ts';
+import { sampleOf } from '../../suite/extent.ts';
 import type { Workspace } from '../../suite/lifeboat.ts';
+import { randomNumbers } from '../../suite/random.ts';
+import { seed } from '../../suite/seed.ts';
 import type { Bed } from '../../testbed/bed.ts';
 import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import type { ManagementCluster } from '../../testbed/management-cluster.ts';
@@ -25,6 +28,13 @@ const NAMESPACE = 'disaster';
 const API_SERVER = 'deployment/kube-apiserver';
 const ETCD = 'statefulset/etcd';
 const TEST_TIMEOUT_MS = 480_000;
+
+const random = randomNumbers(seed);
+/** The sizes on which a loss is tried that both can have. */
+const sizes = (): readonly (1 | 3)[] => sampleOf([1, 3], random);
+const AT_ZERO = sizes();
+const VOLUMES_AND_KEYS = sizes();
+const QUORUM = sizes();
 
 let bed: Bed;
 let cluster: ManagementCluster;
@@ -44,6 +54,7 @@ describe.each([
   let workspace: Workspace;
   let controlPlane: string;
   let losses = 0;
+  const where = (tried: readonly (1 | 3)[]) => (tried.includes(members) ? it : it.skip);
 
   beforeAll(async () => {
     hosted = await plantHostedCluster(cluster, {
@@ -146,7 +157,7 @@ describe.each([
     expect(await hostedCluster('get', `--output=jsonpath={.metadata.annotations}`)).toContain('restored-from-backup');
   }
 
-  it(
+  where(AT_ZERO)(
     'that stands at zero is put back to zero when the restore fails, and is restored when it does not',
     async () => {
       const gained = await loseAndGain();
@@ -174,7 +185,7 @@ describe.each([
     TEST_TIMEOUT_MS,
   );
 
-  it(
+  where(VOLUMES_AND_KEYS)(
     'whose volumes and keys are gone is built again, keys first',
     async () => {
       const gained = await loseAndGain();
@@ -247,7 +258,7 @@ describe.each([
     );
   }
 
-  it(
+  where(QUORUM)(
     'without a quorum is restored while its operator runs',
     async () => {
       const gained = await loseAndGain();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { isWhole } from '../../suite/extent.ts';
+import { sampleOf } from '../../suite/extent.ts';
 import { Workspace } from '../../suite/lifeboat.ts';
 import { randomNumbers } from '../../suite/random.ts';
 import { describeS3Request, faultOn } from '../../suite/s3-requests.ts';
@@ -22,11 +22,6 @@ import { backUp, buildFaultStage, type FaultStage } from './fault-stage.ts';
 
 const random = randomNumbers(seed);
 /** All of them are tried on an etcd without a cluster: test/contract/store/backup-faults.test.ts. */
-function sampled<T>(faults: readonly T[]): readonly T[] {
-  const drawn = Math.floor(random() * faults.length);
-  return isWhole ? faults : faults.slice(drawn, drawn + 1);
-}
-
 let stage: FaultStage;
 let backups: StoreInTrouble;
 beforeAll(async () => {
@@ -52,9 +47,13 @@ describe('a backup into an S3 in trouble', () => {
     120_000,
   );
 
-  it.each(sampled(PASSING_FAULTS))('succeeds when one %s %s', (...fault) => expectBorne(backups, fault), 120_000);
+  it.each(sampleOf(PASSING_FAULTS, random))(
+    'succeeds when one %s %s',
+    (...fault) => expectBorne(backups, fault),
+    120_000,
+  );
 
-  it.each(sampled(LASTING_FAULTS))(
+  it.each(sampleOf(LASTING_FAULTS, random))(
     'fails for now and leaves nothing when every %s %s',
     (...fault) => expectGivenUp(backups, fault),
     120_000,
