@@ -7,7 +7,7 @@ import type { CommandOutcome, Workspace } from '../suite/lifeboat.ts';
 import { waitFor } from '../testbed/waiting.ts';
 
 /**
- * Restores so that it fails at the last gate, as if the volume had lost a write: the first sampled value is another than what
+ * Restores so that it fails at the gate of the content, as if the volume had lost a write: the first sampled value is another than what
  * the restored etcd serves. No step follows a plan that was changed meanwhile, so its process is killed behind the fence and the
  * restore resumed. To be called while it is the only one of its directory store that has not ended.
  */
