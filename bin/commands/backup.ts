@@ -2,7 +2,7 @@ import { formatControlPlaneName, parseControlPlaneName } from '../../lambdas/dom
 import { formatBytes } from '../../lambdas/domain/format-bytes.ts';
 import { operationName } from '../../lambdas/domain/operation.ts';
 import { withControlPlaneLock } from '../../lambdas/operations/lock.ts';
-import { platforms } from '../../lambdas/platforms/registry.ts';
+import { platformOf } from '../../lambdas/platforms/discover.ts';
 import { IDENTITY, type Proof } from '../../lambdas/domain/recovery-point.ts';
 import { announceVerdict } from '../../lambdas/recovery-points/announce.ts';
 import { takeRecoveryPoint } from '../../lambdas/recovery-points/take.ts';
@@ -24,10 +24,10 @@ export async function backup(ports: Ports, name: string): Promise<CommandResult>
     purpose: 'backup',
   } as const;
   // The point names no operation: nobody but the function that hears of its manifest publishes that it was verified.
-  const request = { controlPlane, platform: platforms.hypershift, reason: 'on-demand' } as const;
-  const { id } = await withControlPlaneLock(owner, ports, ({ signal }) =>
-    takeRecoveryPoint(request, { ...ports, cluster, signal }),
-  );
+  const { id } = await withControlPlaneLock(owner, ports, async ({ signal }) => {
+    const platform = await platformOf(controlPlane, cluster);
+    return await takeRecoveryPoint({ controlPlane, platform, reason: 'on-demand' }, { ...ports, cluster, signal });
+  });
   return await tellBackup(await ports.catalogue.find(id, controlPlane), ports);
 }
 

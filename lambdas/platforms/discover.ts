@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
-import type { PlatformName } from '../domain/control-plane.ts';
-import { LifeboatError } from '../domain/errors.ts';
+import type { ControlPlaneName, PlatformName } from '../domain/control-plane.ts';
+import { LifeboatError, NotFoundError } from '../domain/errors.ts';
 import type { Cluster } from '../kube/cluster.ts';
-import type { DiscoveredControlPlane } from './platform.ts';
+import type { DiscoveredControlPlane, Platform } from './platform.ts';
 import { platforms } from './registry.ts';
 
 /** More at once gains little and looks like an attack to a proxy in front of many API servers. */
@@ -72,4 +72,35 @@ async function discoverOne(
     }),
   );
   return found.flat();
+}
+
+/**
+ * The platform that runs a control plane: the only one that the cluster serves, whether or not it has one of that name, or that
+ * of several which has it. NotFoundError when there is none.
+ */
+export async function platformOf(
+  { managementCluster, namespace, name }: ControlPlaneName,
+  { api }: Pick<Cluster, 'api'>,
+  known: readonly Platform[] = Object.values(platforms),
+): Promise<Platform> {
+  const served = await choose(known, async (platform) => (await platform.discover(api, [])) !== undefined);
+  const [only] = served;
+  if (only !== undefined && served.length === 1) return only;
+  const [running] = await choose(served, async (platform) => {
+    const found = await platform.discover(api, [namespace]);
+    return found?.some((controlPlane) => controlPlane.name === name) === true;
+  });
+  if (running !== undefined) return running;
+  const names = known.map((platform) => platform.name).join(', ');
+  throw new NotFoundError(
+    `${managementCluster} has no control plane ${namespace}/${name} of a platform that Lifeboat knows (${names})`,
+    {
+      remedy: 'Check that this is the right management cluster; "lifeboat discover" lists the control planes of all.',
+    },
+  );
+}
+
+async function choose<T>(from: readonly T[], isChosen: (one: T) => Promise<boolean>): Promise<T[]> {
+  const chosen = await Promise.all(from.map(isChosen));
+  return from.filter((_, index) => chosen[index]);
 }
