@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { LockedError, NotFoundError } from '../domain/errors.ts';
+import { restoredBy, subjectOfLock } from '../domain/operation.ts';
 import type { Observation, ObjectStore } from './object-store.ts';
 import { changeJson, readJson } from './stored-json.ts';
 
@@ -84,6 +85,49 @@ export class Locks {
     );
   }
 
+  /**
+   * Takes several locks, or none: those that it has taken are given back when it is refused a later one, or fails; those that its
+   * owner had before stay. Everybody takes them in the order of their names, so that of those who ask for some of the same at once
+   * one always gets all.
+   */
+  async acquireAll(
+    names: readonly string[],
+    owner: string,
+    purpose: string,
+    leaseMilliseconds: number,
+  ): Promise<Lock[]> {
+    const held: Lock[] = [];
+    const taken: Lock[] = [];
+    try {
+      for (const name of [...new Set(names)].sort()) {
+        const isKept = (await this.read(name))?.owner === owner;
+        const lock = await this.acquire(name, owner, purpose, leaseMilliseconds);
+        held.push(lock);
+        if (!isKept) taken.push(lock);
+      }
+      return held;
+    } catch (error) {
+      // Those that can't be given back are free when their lease is over; why it was refused is what counts.
+      await this.releaseAll(taken).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Extends all of them, and says whether any had expired meanwhile. LockedError when one is no longer ours. */
+  async extendAll(
+    locks: readonly Pick<Lock, 'name' | 'token'>[],
+    leaseMilliseconds: number,
+  ): Promise<{ hadExpired: boolean }> {
+    const extended = await Promise.all(locks.map((lock) => this.extend(lock, leaseMilliseconds)));
+    return { hadExpired: extended.some(({ hadExpired }) => hadExpired) };
+  }
+
+  /** Releases those of them that are still ours, whatever becomes of the others; then the first error. */
+  async releaseAll(locks: readonly Pick<Lock, 'name' | 'token'>[]): Promise<void> {
+    const released = await Promise.allSettled(locks.map((lock) => this.release(lock)));
+    for (const outcome of released) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
   /** LockedError while anybody has the lock: for whoever would hear of it only after long work. */
   async refuseWhileHeld(name: string): Promise<void> {
     const lock = await this.readHeld(name);
@@ -151,21 +195,16 @@ function keyOf(name: string): string {
   return `locks/${name}.json`;
 }
 
-/** The name without its first part, which only says of what kind the thing is. */
-function subjectOf(name: string): string {
-  return name.slice(name.indexOf('/') + 1);
-}
-
 function lockedBy(name: string, { owner, purpose, expiresAt }: Lease): LockedError {
-  const subject = subjectOf(name);
-  const isRestore = purpose.startsWith('restores ');
+  const subject = subjectOfLock(name);
+  const restored = restoredBy(purpose);
   return new LockedError(
     `${subject} is locked by ${owner} (${purpose}) until ${expiresAt}, or longer while that works`,
     {
       remedy:
         'Wait for it to end. When nobody works on it any more, the lock is free at that time.' +
-        (isRestore
-          ? ` "lifeboat operations" shows who works on it. A restore that was left goes on with: lifeboat restore ${subject} --resume ${owner}, or is closed with: lifeboat abandon ${owner}`
+        (restored !== undefined
+          ? ` "lifeboat operations" shows who works on it. A restore that was left goes on with: lifeboat restore ${restored} --resume ${owner}, or is closed with: lifeboat abandon ${owner}`
           : ''),
     },
   );
@@ -173,13 +212,13 @@ function lockedBy(name: string, { owner, purpose, expiresAt }: Lease): LockedErr
 
 function lostLock(name: string, held: Lease | undefined): LockedError {
   if (held === undefined) {
-    return new LockedError(`the lock on ${subjectOf(name)} is gone from the store`, {
+    return new LockedError(`the lock on ${subjectOfLock(name)} is gone from the store`, {
       remedy:
         'See that the store is there and whole, e.g. that its directory is mounted. Then "lifeboat operations" shows what has not ended, and "lifeboat operation <operation>" how it goes on.',
     });
   }
   if (held.releasedAt === null) return lockedBy(name, held);
-  return new LockedError(`the lock on ${subjectOf(name)} was given back meanwhile`, {
+  return new LockedError(`the lock on ${subjectOfLock(name)} was given back meanwhile`, {
     remedy: 'Another run of the same operation has ended it; look at how that came out.',
   });
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { preparationPod, swapPod } from '../../../lambdas/datastores/etcd/restore/helper-pods.ts';
-import { podProgress } from '../../../lambdas/datastores/etcd/restore/pod-progress.ts';
+import { progressOf } from '../../../lambdas/datastores/etcd/restore/pod-progress.ts';
 import type { EtcdInstallation } from '../../../lambdas/domain/etcd-installation.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
 import { installedEtcd, memberOf, OPERATION } from '../../unit/etcd-restore/installed-etcd.ts';
@@ -61,7 +61,7 @@ describe('a real API server', () => {
     for (const pod of podsOf(OPERATION, {})) {
       const created = await create(pod);
       expect(created).toMatchObject(pod);
-      expect(podProgress(created)).toEqual({ state: 'waiting', reason: 'for its node' });
+      expect(progressOf(created)).toEqual({ state: 'waiting', reason: 'for its node' });
     }
   });
 
@@ -84,6 +84,6 @@ describe('a real API server', () => {
     const left = JSON.parse(
       await server.kubectl(['get', 'pod', name, '--namespace', NAMESPACE, '--output=json']),
     ) as KubernetesObject;
-    expect(podProgress(left)).toEqual({ state: 'waiting', reason: 'for its end, as it is being deleted' });
+    expect(progressOf(left)).toEqual({ state: 'waiting', reason: 'for its end, as it is being deleted' });
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { LockedError } from '../../../lambdas/domain/errors.ts';
+import { controlPlaneLock, datastoreLock } from '../../../lambdas/domain/operation.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
 import { Journal } from '../../../lambdas/store/journal.ts';
 import { Locks, type Lock } from '../../../lambdas/store/locks.ts';
@@ -142,6 +143,54 @@ describe.each(SUBJECTS)('a lock in %s', (_name, open) => {
     const owners = Array.from({ length: 8 }, (_, index) => `run-${index}`);
     const answers = await Promise.allSettled(owners.map((owner) => take(owner)));
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  describe('with others', () => {
+    const [SOURCE, TARGET] = [controlPlaneLock('mgmt-a/clusters/prod'), controlPlaneLock('mgmt-b/clusters/prod')];
+    const STORE = datastoreLock('mgmt-b/datastores/shared');
+    const takeAll = (owner: string, names: readonly string[], leaseMilliseconds = MINUTE) =>
+      locks.acquireAll(names, owner, 'restores mgmt-a/clusters/prod', leaseMilliseconds);
+    const ownerOf = async (name: string) => (await locks.read(name))?.owner;
+
+    it('is taken in one order whatever it is asked for in, once where it is asked for twice', async () => {
+      const taken = await takeAll('restore-1', [STORE, TARGET, SOURCE, TARGET]);
+      expect(taken.map(({ name }) => name)).toEqual([SOURCE, TARGET, STORE]);
+      const again = await takeAll('restore-1', [SOURCE, TARGET, STORE]);
+      expect(again.map(({ token }) => token)).toEqual(taken.map(({ token }) => token));
+    });
+
+    it('is given back when a later one is refused, with the name of who has that', async () => {
+      await takeAll('restore-1', [STORE]);
+      const refused = takeAll('restore-2', [SOURCE, TARGET, STORE]);
+      await expect(refused).rejects.toBeInstanceOf(LockedError);
+      await expect(refused).rejects.toThrow(/^the datastore mgmt-b\/datastores\/shared is locked by restore-1 /);
+      await expect(refused).rejects.toHaveProperty(
+        'remedy',
+        expect.stringContaining('lifeboat restore mgmt-a/clusters/prod --resume restore-1'),
+      );
+      expect(await Promise.all([SOURCE, TARGET, STORE].map(ownerOf))).toEqual([undefined, undefined, 'restore-1']);
+    });
+
+    it('stays where its owner had it before, although a later one is refused', async () => {
+      const [source] = await takeAll('restore-1', [SOURCE]);
+      await takeAll('restore-2', [STORE]);
+      await expect(takeAll('restore-1', [SOURCE, TARGET, STORE])).rejects.toBeInstanceOf(LockedError);
+      expect(await Promise.all([SOURCE, TARGET, STORE].map(ownerOf))).toEqual(['restore-1', undefined, 'restore-2']);
+      expect((await locks.read(SOURCE))?.token).toBe(source?.token);
+    });
+
+    it('is extended and given back with them, by the tokens of its owner', async () => {
+      const lost = await takeAll('restore-1', [SOURCE, STORE], SHORT_LEASE_MILLISECONDS);
+      await waitFor('the leases to be over', async () => (await locks.read(STORE))?.isExpired, { timeoutSeconds: 30 });
+      expect(await locks.extendAll(lost, SHORT_LEASE_MILLISECONDS)).toEqual({ hadExpired: true });
+      const held = await waitFor('the datastore', () => takeAll('restore-2', [STORE]).catch(() => undefined), {
+        timeoutSeconds: 30,
+      });
+      await expect(locks.extendAll(lost, MINUTE)).rejects.toThrow(/restore-2/);
+      await locks.releaseAll(lost);
+      expect(await Promise.all([SOURCE, STORE].map(ownerOf))).toEqual([undefined, 'restore-2']);
+      expect(await locks.extendAll(held, MINUTE)).toEqual({ hadExpired: false });
+    });
   });
 });
 

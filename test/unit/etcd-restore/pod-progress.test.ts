@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { podProgress, type PodProgress } from '../../../lambdas/datastores/etcd/restore/pod-progress.ts';
+import { progressOf, type PodProgress } from '../../../lambdas/datastores/etcd/restore/pod-progress.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
 
 const pod = (status: object, metadata: object = {}): KubernetesObject => ({
@@ -131,7 +131,7 @@ describe('the progress of a helper pod', () => {
     ],
   ];
   it.each(cases)('of one %s', (_, status, progress) => {
-    expect(podProgress(pod(status))).toEqual(progress);
+    expect(progressOf(pod(status))).toEqual(progress);
   });
 
   it('of one that is being deleted is to wait for its end, unless it had done its work', () => {
@@ -141,11 +141,11 @@ describe('the progress of a helper pod', () => {
       conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'drained' }],
       initContainerStatuses: [ended('fetch', 137)],
     };
-    expect(podProgress(pod(evicted, deleted))).toEqual({
+    expect(progressOf(pod(evicted, deleted))).toEqual({
       state: 'waiting',
       reason: 'for its end, as it is being deleted: EvictionByEvictionAPI: drained',
     });
-    expect(podProgress(pod({ phase: 'Succeeded', containerStatuses: [ended('finish', 0, 'done')] }, deleted))).toEqual({
+    expect(progressOf(pod({ phase: 'Succeeded', containerStatuses: [ended('finish', 0, 'done')] }, deleted))).toEqual({
       state: 'succeeded',
       message: 'done',
     });
@@ -153,7 +153,7 @@ describe('the progress of a helper pod', () => {
 
   it('quotes the end of what a container says, on one line, and 500 characters at most', () => {
     const log = `${'{"level":"info"}\n'.repeat(100)}Error: data-dir "/x" not empty\u0007\n`;
-    const progress = podProgress(pod({ phase: 'Failed', initContainerStatuses: [ended('restore', 1, log)] }));
+    const progress = progressOf(pod({ phase: 'Failed', initContainerStatuses: [ended('restore', 1, log)] }));
     const prefix = 'container restore ended with 1: ';
     expect(progress).toMatchObject({ state: 'failed', exitCode: 1 });
     const { reason = '' } = progress as { reason?: string };

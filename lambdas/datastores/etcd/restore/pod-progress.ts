@@ -62,7 +62,7 @@ type PodStatus = z.infer<typeof statusSchema>;
 type ContainerStatus = z.infer<typeof containersSchema>[number];
 
 /** Reads how far a helper pod has come out of the pod as the API serves it. */
-export function podProgress(pod: KubernetesObject): PodProgress {
+export function progressOf(pod: KubernetesObject): PodProgress {
   const status = statusSchema.parse(pod['status'] ?? {});
   const containers = [...status.initContainerStatuses, ...status.containerStatuses];
   if (status.phase === 'Succeeded') {

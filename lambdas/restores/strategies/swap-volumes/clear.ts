@@ -1,5 +1,5 @@
 import { helperPodName } from '../../../datastores/etcd/restore/helper-pods.ts';
-import { hasBegun, podProgress } from '../../../datastores/etcd/restore/pod-progress.ts';
+import { hasBegun, progressOf } from '../../../datastores/etcd/restore/pod-progress.ts';
 import type { EtcdMemberVolume } from '../../../domain/etcd-installation.ts';
 import type { Direction } from '../../../domain/restore.ts';
 import type { ClusterRunPorts } from '../../../operations/ports.ts';
@@ -46,7 +46,7 @@ async function untouchedMembers(
       const { namespace } = installation;
       const preparation = await cluster.api.get({ apiVersion: 'v1', kind: 'Pod', namespace, name });
       const neverRan =
-        preparation !== undefined && !hasBegun(preparation) && podProgress(preparation).state === 'blocked';
+        preparation !== undefined && !hasBegun(preparation) && progressOf(preparation).state === 'blocked';
       if (!isPrepared || (neverRan && !begun.includes(name))) found.push(pod);
     }
   }

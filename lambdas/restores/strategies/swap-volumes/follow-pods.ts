@@ -7,7 +7,7 @@ import {
   type SwapPlan,
 } from '../../../datastores/etcd/restore/helper-pods.ts';
 import { HELPER_EXIT_CODES, holderOf } from '../../../datastores/etcd/restore/helper-scripts.ts';
-import { hasBegun, hasEnded, podProgress, type Block } from '../../../datastores/etcd/restore/pod-progress.ts';
+import { hasBegun, hasEnded, progressOf, type Block } from '../../../datastores/etcd/restore/pod-progress.ts';
 import { DatastoreError, GateError } from '../../../domain/errors.ts';
 import type { KubernetesObject } from '../../../domain/kubernetes-object.ts';
 import type { RestorePlan } from '../../../domain/restore.ts';
@@ -56,7 +56,7 @@ export async function followPod(
     await api.create(pod);
     return `pod ${name} is being created`;
   }
-  const progress = podProgress(found);
+  const progress = progressOf(found);
   const { uid, deletionTimestamp, annotations } = found.metadata;
   const isOutdated = annotations?.[MADE_AS] !== pod.metadata.annotations?.[MADE_AS];
   if (isOutdated && progress.state !== 'succeeded' && deletionTimestamp === undefined) {
