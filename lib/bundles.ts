@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { buildSync, type Metafile } from 'esbuild';
+import { buildSync, type BuildOptions, type Metafile } from 'esbuild';
 import { toolVersion } from '../bin/local/tool-version.ts';
 
 const HANDLERS = join(import.meta.dirname, '..', 'lambdas', 'handlers');
@@ -13,6 +13,18 @@ const CREDENTIALS_OF_PEOPLE = ['ini', 'login', 'process', 'sso', 'web-identity']
 /** Dependencies that are CommonJS call `require`, which an ES module does not have. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
+/** How bundles for Node are built. */
+export const BUNDLED = {
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  mainFields: ['module', 'main'],
+  banner: { js: REQUIRE },
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
+
 /** The bundled functions: the directory of each, ready to be a Lambda's code with the handler `index.handler`. */
 export interface Bundles {
   readonly directories: Readonly<Record<string, string>>;
@@ -24,23 +36,16 @@ export interface Bundles {
 export function bundleFunctions(outDirectory: string): Bundles {
   const names = readdirSync(HANDLERS).map((file) => basename(file, '.ts'));
   const { metafile } = buildSync({
+    ...BUNDLED,
     entryPoints: Object.fromEntries(names.map((name) => [join(name, 'index'), join(HANDLERS, `${name}.ts`)])),
     outdir: outDirectory,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
     minify: true,
     metafile: true,
     // Traces name our lines; the sources themselves need not be deployed for that.
     sourcemap: true,
     sourcesContent: false,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    mainFields: ['module', 'main'],
     external: CREDENTIALS_OF_PEOPLE,
-    banner: { js: REQUIRE },
     define: { 'process.env.LIFEBOAT_VERSION': JSON.stringify(toolVersion()) },
-    logLevel: 'warning',
   });
   return { directories: Object.fromEntries(names.map((name) => [name, join(outDirectory, name)])), metafile };
 }

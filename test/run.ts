@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { ALONE, DISRUPTIVE, sideBySide, suitePath } from './e2e/lanes.ts';
 import { CapturedOutput } from './suite/captured-output.ts';
+import { bundlePrograms } from './suite/programs.ts';
 import { findLeaks, readPlantedSecrets } from './suite/planted-secrets.ts';
 import { slowestSuites, type SuiteTime } from './suite/slowest-suites.ts';
 import { ensureBinaries } from './testbed/binaries.ts';
@@ -40,6 +41,7 @@ const output = await CapturedOutput.open(join(directory, 'output'));
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 const times: SuiteTime[] = [];
 try {
+  bundlePrograms();
   const obstacle = await findObstacle();
   const binaries = ensureBinaries((line) => {
     output.print(line);

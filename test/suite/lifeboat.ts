@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { capture } from './captured-output.ts';
+import { programPath } from './programs.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /** Where Node keeps what it has compiled: a start of the command line takes a third of the time, and suites start it often. */
@@ -51,7 +52,7 @@ export class Workspace {
 
   /** Starts another program of this repository in the same place; `nodeOptions` are those of NODE_OPTIONS. */
   startProgram(program: string, args: readonly string[], output: 'inherit' | 'pipe', nodeOptions = ''): ChildProcess {
-    return spawn(process.execPath, [join(ROOT, program), ...args], {
+    return spawn(process.execPath, [programPath(program), ...args], {
       cwd: this.directory,
       env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, NODE_OPTIONS: nodeOptions, ...this.#environment },
       stdio: ['ignore', output, output],
