@@ -2,74 +2,20 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ChildProcess } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
-import { controlPlaneLock } from '../../../lambdas/domain/operation.ts';
-import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
-import { Locks } from '../../../lambdas/store/locks.ts';
-import type { CommandOutcome, Workspace } from '../../suite/lifeboat.ts';
-import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
+import type { CommandOutcome } from '../../suite/lifeboat.ts';
 import { waitFor } from '../../testbed/waiting.ts';
-import {
-  directoryWorkspace,
-  plantHostedCluster,
-  retireHostedCluster,
-  SETUP_TIMEOUT_MILLISECONDS,
-  sharedBed,
-} from '../bed.ts';
-import { NO_REMAINDERS, restoreRemainders } from './restore-remainders.ts';
+import { SETUP_TIMEOUT_MILLISECONDS } from '../bed.ts';
+import { Restorable } from './restorable.ts';
 
-const NAMESPACE = 'interrupted';
-const CONTROL_PLANE = `mgmt-a/${NAMESPACE}/prod`;
-const RESTORE = ['restore', CONTROL_PLANE, '--latest-verified', '--yes'];
 const HELD_BACK = 'Press again to leave it as it is';
 const TIMEOUT_MILLISECONDS = 600_000;
 
-let hosted: HostedCluster;
-let workspace: Workspace;
-let losses = 0;
-
+let subject: Restorable;
 beforeAll(async () => {
-  const bed = await sharedBed();
-  hosted = await plantHostedCluster(bed.clusters[0], {
-    namespace: NAMESPACE,
-    name: 'prod',
-    members: 1,
-    etcdVersion: '3.6.5',
-  });
-  workspace = await directoryWorkspace(bed, { purpose: 'restore' });
+  subject = await Restorable.plant('interrupted');
 }, SETUP_TIMEOUT_MILLISECONDS);
-afterAll(async () => {
-  await workspace.remove();
-  await retireHostedCluster(hosted);
-}, SETUP_TIMEOUT_MILLISECONDS);
-
-/** Something that a restore brings back. */
-beforeEach(async () => {
-  losses += 1;
-  await hosted.waitUntilReady();
-  await hosted.kubectl(['create', 'namespace', `lost-${losses}`]);
-  await workspace.json(['backup', CONTROL_PLANE]);
-  await hosted.kubectl(['delete', 'namespace', `lost-${losses}`]);
-}, TIMEOUT_MILLISECONDS);
-
-async function isBroughtBack(): Promise<boolean> {
-  await hosted.waitUntilReady();
-  return (await hosted.kubectl(['get', 'namespaces', '--output=name'])).includes(`namespace/lost-${losses}\n`);
-}
-
-async function expectNothingLeft(): Promise<void> {
-  expect(await restoreRemainders(hosted)).toEqual(NO_REMAINDERS);
-  const locks = new Locks(new DirectoryStore(join(workspace.directory, 'recovery-points')));
-  expect(await locks.read(controlPlaneLock(CONTROL_PLANE))).toBeUndefined();
-}
-
-async function outcomeOf(operation: string): Promise<string | null> {
-  const { operations } = (await workspace.json(['operations'])) as {
-    operations: { operation: string; outcome: string | null }[];
-  };
-  const found = operations.find((one) => one.operation === operation);
-  if (found === undefined) throw new Error(`${operation} is not listed`);
-  return found.outcome;
-}
+afterAll(() => subject.retire(), SETUP_TIMEOUT_MILLISECONDS);
+beforeEach(() => subject.lose(), TIMEOUT_MILLISECONDS);
 
 /** A running restore, what it has told so far, and the files of its journal. */
 class RunningRestore {
@@ -78,9 +24,9 @@ class RunningRestore {
   #told = '';
   readonly #journalsBefore: readonly string[];
 
-  constructor(args: readonly string[]) {
+  constructor() {
     this.#journalsBefore = journals();
-    this.ended = workspace.run(args, (child) => {
+    this.ended = subject.workspace.run(subject.restore, (child) => {
       this.#child = child;
       child.stderr?.on('data', (chunk: string) => (this.#told += chunk));
     });
@@ -96,7 +42,7 @@ class RunningRestore {
 
   async untilRecorded(document: string): Promise<void> {
     const file = join('restores', await this.operation(), document);
-    await waitFor(document, () => Promise.resolve(globSync(join(workspace.directory, 'recovery-points', file)).at(0)), {
+    await waitFor(document, () => Promise.resolve(globSync(join(subject.storeDirectory, file)).at(0)), {
       timeoutSeconds: 240,
     });
   }
@@ -123,22 +69,22 @@ class RunningRestore {
 }
 
 function journals(): string[] {
-  return globSync('*', { cwd: join(workspace.directory, 'recovery-points/restores') });
+  return globSync('*', { cwd: join(subject.storeDirectory, 'restores') });
 }
 
 describe('Ctrl-C during a restore', () => {
   it(
     'before the fence takes away what was prepared and says that nothing was touched',
     async () => {
-      const restore = new RunningRestore(RESTORE);
+      const restore = new RunningRestore();
       await restore.untilRecorded('steps/prepare-data-waiting.json');
       restore.interrupt();
       const { exitCode, stderr } = await restore.ended;
       expect(exitCode).toBe(130);
-      expect(stderr).toContain(`${CONTROL_PLANE} was not touched; what was prepared has been removed`);
-      expect(await isBroughtBack()).toBe(false);
-      await expectNothingLeft();
-      expect(await outcomeOf(await restore.operation())).toBe('abandoned');
+      expect(stderr).toContain(`${subject.controlPlane} was not touched; what was prepared has been removed`);
+      expect(await subject.isBroughtBack()).toBe(false);
+      await subject.expectNothingLeft();
+      expect((await subject.outcomes()).get(await restore.operation())).toBe('abandoned');
     },
     TIMEOUT_MILLISECONDS,
   );
@@ -146,13 +92,12 @@ describe('Ctrl-C during a restore', () => {
   it(
     'behind the fence only says that it goes on, and the restore ends restored',
     async () => {
-      const restore = new RunningRestore(RESTORE);
+      const restore = new RunningRestore();
       await restore.untilRecorded('fence-begun.json');
       restore.interrupt();
       await restore.untilTold(HELD_BACK);
       expect(await restore.ended).toMatchObject({ exitCode: 0 });
-      expect(await isBroughtBack()).toBe(true);
-      await expectNothingLeft();
+      await subject.expectRestored();
     },
     TIMEOUT_MILLISECONDS,
   );
@@ -160,21 +105,22 @@ describe('Ctrl-C during a restore', () => {
   it(
     'a second time behind the fence leaves it, says what is stopped, and the line that it prints goes on',
     async () => {
-      const restore = new RunningRestore(RESTORE);
+      const restore = new RunningRestore();
       await restore.untilRecorded('fence-begun.json');
       restore.interrupt();
       await restore.untilTold(HELD_BACK);
       const { exitCode, stderr } = await restore.interruptedAgain();
       const operation = await restore.operation();
       expect(exitCode).toBe(130);
-      expect(stderr).toContain(`restore ${operation} was left behind its fence: the API of ${CONTROL_PLANE} is away`);
-      expect(stderr).toContain(`Deployment ${hosted.controlPlaneNamespace}/kube-apiserver`);
-      expect(await outcomeOf(operation)).toBeNull();
+      expect(stderr).toContain(
+        `restore ${operation} was left behind its fence: the API of ${subject.controlPlane} is away`,
+      );
+      expect(stderr).toContain(`Deployment ${subject.hosted.controlPlaneNamespace}/kube-apiserver`);
+      expect((await subject.outcomes()).get(operation)).toBeNull();
       const [, line = ''] = /lifeboat (restore \S+ --resume \S+)$/m.exec(stderr) ?? [];
       expect(line).toContain(operation);
-      expect(await workspace.run([...line.split(' '), '--yes'])).toMatchObject({ exitCode: 0 });
-      expect(await isBroughtBack()).toBe(true);
-      await expectNothingLeft();
+      expect(await subject.workspace.run([...line.split(' '), '--yes'])).toMatchObject({ exitCode: 0 });
+      await subject.expectRestored();
     },
     TIMEOUT_MILLISECONDS,
   );
