@@ -1,8 +1,9 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
 import { acknowledge } from './permissions.ts';
+import { OUTLIVES_ITS_STACK } from './removal.ts';
 
 /** Keeps for two weeks what could not be delivered, and rings; `what` reads on from "could not be delivered to ". */
 export class DeadLetterQueue extends Queue {
@@ -11,7 +12,7 @@ export class DeadLetterQueue extends Queue {
       retentionPeriod: Duration.days(14),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: OUTLIVES_ITS_STACK,
     });
     acknowledge(this, 'SQS3', 'It is itself where dead letters go; nothing reads it but people.');
     alarms.add(this, 'NotEmptyAlarm', {

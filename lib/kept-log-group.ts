@@ -1,7 +1,7 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
+import { OUTLIVES_ITS_STACK } from './removal.ts';
 
 interface KeptLogGroupOptions {
   readonly days: Deployment['logRetentionDays'];
@@ -18,7 +18,7 @@ export class KeptLogGroup extends LogGroup {
     super(scope, id, {
       ...(name !== undefined && { logGroupName: name }),
       retention,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: OUTLIVES_ITS_STACK,
     });
   }
 }

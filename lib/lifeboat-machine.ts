@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Aws, Fn, Stack } from 'aws-cdk-lib';
+import { Aws, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { DefinitionBody, LogLevel, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -9,6 +9,7 @@ import { placeholderOf } from '../statemachines/description/pascal-case.ts';
 import type { Step, Steps } from '../statemachines/description/step.ts';
 import { LifeboatFunction, type FunctionOptions, type Surroundings } from './lifeboat-function.ts';
 import { acknowledge, permit } from './permissions.ts';
+import { SHORT_STACK_ID, STACK_ID } from './stack-id.ts';
 
 const MACHINES = join(import.meta.dirname, '..', 'statemachines');
 
@@ -45,7 +46,8 @@ export abstract class LifeboatMachine extends Construct {
     const { name, steps } = options;
     const { deployment } = surroundings;
     this.#name = name;
-    this.machineName = `${deployment.stackName}-${name}`;
+    // A machine that is deleted keeps its name until its last execution has ended.
+    this.machineName = `${deployment.stackName}-${name}-${SHORT_STACK_ID}`;
     this.steps = new Map(
       Object.entries(steps).map(([step, list]) => [step, this.#functionOf(step, list, surroundings, options)]),
     );
@@ -117,9 +119,7 @@ export abstract class LifeboatMachine extends Construct {
 
   /** Step Functions writes to groups of this name without an entry in the account's policy for logs, which is short. */
   #createLogGroup({ deployment: { logRetentionDays } }: Surroundings): KeptLogGroup {
-    // The name ends in the stack's own id, for the group outlives the stack.
-    const stackId = Fn.select(2, Fn.split('/', Aws.STACK_ID));
-    const name = `/aws/vendedlogs/states/${Stack.of(this).stackName}-${this.#name}-${stackId}`;
+    const name = `/aws/vendedlogs/states/${Stack.of(this).stackName}-${this.#name}-${STACK_ID}`;
     return new KeptLogGroup(this, 'Logs', { days: logRetentionDays, name });
   }
 

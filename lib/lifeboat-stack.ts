@@ -69,6 +69,10 @@ export class LifeboatStack extends Stack {
     });
 
     new CfnOutput(this, 'Store', { value: surroundings.store.location, description: '"store" for lifeboat.yaml' });
+    if (surroundings.store.key !== undefined) {
+      const description = '"aws.kmsKeyArn", when another stack is to take up the bucket';
+      new CfnOutput(this, 'Key', { value: surroundings.store.key.keyArn, description });
+    }
     new CfnOutput(this, 'EventBus', { value: bus.eventBusArn, description: 'For rules of your own' });
     new CfnOutput(this, 'Machine', { value: machine.stateMachineArn, description: 'Runs policies' });
     new CfnOutput(this, 'RestoreMachine', {

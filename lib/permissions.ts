@@ -32,7 +32,7 @@ function flatten(resolved: unknown): string {
   const [[intrinsic, argument] = ['', undefined]] = Object.entries(resolved as Readonly<Record<string, unknown>>);
   if (intrinsic === 'Ref') return `<${String(argument)}>`;
   if (intrinsic === 'Fn::GetAtt') return `<${(argument as string[]).join('.')}>`;
-  if (intrinsic !== 'Fn::Join') throw new Error(`${intrinsic} in an ARN: cdk-nag's name for it is not known`);
+  if (intrinsic !== 'Fn::Join') return `<${intrinsic}>`;
   const [delimiter, parts] = argument as [string, unknown[]];
   return parts.map(flatten).join(delimiter);
 }

@@ -1,4 +1,4 @@
-import { Aws, Duration, TimeZone } from 'aws-cdk-lib';
+import { Aws, Duration, RemovalPolicy, TimeZone } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   ContextAttribute,
@@ -17,6 +17,7 @@ import { schedulesOf } from '../lambdas/domain/policy.ts';
 import type { DeadLetterQueue } from './dead-letter-queue.ts';
 import { LifeboatFunction, type Surroundings } from './lifeboat-function.ts';
 import { permit } from './permissions.ts';
+import { SHORT_STACK_ID } from './stack-id.ts';
 
 /** Schedules of EventBridge for every policy, and the function that starts its runs. */
 export class PolicySchedules extends Construct {
@@ -35,7 +36,11 @@ export class PolicySchedules extends Construct {
     this.starter = start;
     start.tell('LIFEBOAT_STATE_MACHINE_ARN', machine.stateMachineArn);
     permit(start.role, { actions: ['states:StartExecution'], resources: [machine.stateMachineArn] });
-    this.group = new ScheduleGroup(this, 'Group', { scheduleGroupName: deployment.stackName });
+    this.group = new ScheduleGroup(this, 'Group', {
+      // A group that is deleted keeps its name until its last schedule is gone.
+      scheduleGroupName: `${deployment.stackName}-${SHORT_STACK_ID}`,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const caller = new ScheduledCaller(this, 'Caller', { called: start, group: this.group });
     for (const [name, policy] of Object.entries(configuration.policies ?? {})) {
       for (const [index, { expression, timeZone }] of schedulesOf(policy).entries()) {

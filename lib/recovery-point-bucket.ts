@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import { Key, type IKey } from 'aws-cdk-lib/aws-kms';
 import {
@@ -12,6 +12,7 @@ import {
 import { Construct } from 'constructs';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
 import { acknowledge, permit } from './permissions.ts';
+import { OUTLIVES_ITS_STACK } from './removal.ts';
 
 /** The keys of the store by what lies there; whoever may read `points` reads every Secret of every control plane. */
 export const KEYS = {
@@ -62,7 +63,7 @@ export class RecoveryPointBucket extends Construct {
       this.key ??= new Key(this, 'Key', {
         description: 'Encrypts the recovery points of Lifeboat; without it none can be restored',
         enableKeyRotation: true,
-        removalPolicy: RemovalPolicy.RETAIN,
+        removalPolicy: OUTLIVES_ITS_STACK,
       });
       const bucket = this.#createBucket(bucketName, this.key);
       this.bucket = bucket as IBucket;
@@ -156,7 +157,7 @@ export class RecoveryPointBucket extends Construct {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       minimumTLSVersion: 1.2,
-      removalPolicy: RemovalPolicy.RETAIN,
+      removalPolicy: OUTLIVES_ITS_STACK,
       // A net below the application's own retention, which alone knows what the last good point is.
       lifecycleRules: [
         { id: 'unfinished-uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) },
@@ -188,6 +189,8 @@ export class RecoveryPointBucket extends Construct {
         resources: [bucket.arnForObjects('*')],
       }),
     );
+    // Without it whoever may write could overwrite what is left, and end its locks.
+    bucket.policy?.applyRemovalPolicy(OUTLIVES_ITS_STACK);
     acknowledge(
       bucket,
       'S1',

@@ -52,7 +52,7 @@ export const deploymentSchema = z
       .string()
       .regex(/^[a-zA-Z][-a-zA-Z0-9]{0,39}$/, 'use up to 40 letters, digits and "-", a letter first')
       .default(DEFAULT_STACK_NAME)
-      .describe('Also the name of the event bus and of the schedule group: a second stack needs another one.'),
+      .describe('Also the name of the event bus: a second stack in a region needs another one.'),
     account: z
       .string()
       .regex(/^\d{12}$/, 'give its twelve digits in quotes')
@@ -67,7 +67,7 @@ export const deploymentSchema = z
     existingBucket: bucket
       .optional()
       .describe(
-        'A bucket that exists already, with versions, Object Lock and EventBridge notifications; nothing of it is changed.',
+        'A bucket that exists already, also that of a former stack, with versions, Object Lock and EventBridge notifications; nothing of it is changed.',
       ),
     kmsKeyArn: kmsKey
       .optional()
@@ -93,9 +93,9 @@ export const deploymentSchema = z
       .int()
       .positive()
       .nullable()
-      .default(20)
+      .default(null)
       .describe(
-        'So many snapshots are taken at once at most; null reserves nothing, for accounts whose quota of concurrent executions is below 120.',
+        'Reserves so many concurrent executions for snapshots, and takes no more at once. AWS leaves 100 to all others: it needs a quota of the account that is larger by that.',
       ),
     vpc: vpcSchema.optional(),
   })

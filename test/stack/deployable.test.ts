@@ -23,7 +23,7 @@ describe('a configuration', () => {
       logRetentionDays: 90,
       tags: {},
       tracing: true,
-      snapshotConcurrency: 20,
+      snapshotConcurrency: null,
     });
   });
 

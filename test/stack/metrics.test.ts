@@ -12,6 +12,8 @@ import { bundleFunctions } from '../../lib/bundles.ts';
 import { LambdaFunctionProcess } from '../suite/lambda-function.ts';
 import { asText, configurationWith, synthesize } from './synthesized.ts';
 
+/** A second or two unless the machine is busy. */
+const SETUP_TIMEOUT_MILLISECONDS = 300_000;
 const CONTROL_PLANE = 'mgmt-a/clusters/prod';
 const RUN = { runId: 'nightly-20260102T030000Z', policy: 'nightly', slot: '2026-01-02T03:00:00Z' };
 const DONE = {
@@ -116,7 +118,7 @@ describe('the metrics that the bundle of report-status prints', () => {
     await running.invoke({});
     const lines = running.output.split('\n').filter((line) => line.includes('"_aws"'));
     printed = new Set(lines.flatMap(metricsIn));
-  });
+  }, SETUP_TIMEOUT_MILLISECONDS);
   afterAll(async () => {
     await running.stop();
     scheduler.close();

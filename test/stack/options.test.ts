@@ -149,7 +149,7 @@ describe('the other options', () => {
     expect(JSON.stringify(template.one('AWS::S3::Bucket').Properties['BucketEncryption'])).toContain(KEY);
     expect(template.ofType('AWS::KMS::Key')).toEqual([]);
     expect(template.one('AWS::Events::EventBus').Properties['Name']).toBe('lifeboat-eu');
-    expect(template.one('AWS::Scheduler::ScheduleGroup').Properties['Name']).toBe('lifeboat-eu');
+    expect(asText(template.one('AWS::Scheduler::ScheduleGroup').Properties['Name'])).toMatch(/^lifeboat-eu-/);
     const { DashboardName } = template.one('AWS::CloudWatch::Dashboard').Properties;
     expect(asText(DashboardName)).toBe('lifeboat-eu-<AWS::Region>');
   });

@@ -14,6 +14,9 @@ const MACHINES = [
   { machine: 'back-up-fleet', feature: 'BackUpFleet' },
   { machine: 'restore-control-plane', feature: 'RestoreControlPlane' },
 ];
+/** Their names are taken until the last execution or schedule has ended. */
+const SLOWLY_DELETED = ['AWS::StepFunctions::StateMachine', 'AWS::Scheduler::ScheduleGroup'];
+const NAMES = ['Name', 'BucketName', 'LogGroupName', 'QueueName', 'StateMachineName', 'AliasName'];
 /** In both machines, and made once. */
 const SHARED = /^(Lock|Release)ControlPlane$/;
 
@@ -93,16 +96,27 @@ describe('the store', () => {
 });
 
 describe('what holds data', () => {
-  it.each(['AWS::S3::Bucket', 'AWS::KMS::Key', 'AWS::Logs::LogGroup', 'AWS::SQS::Queue'])(
-    'of %s outlives the stack',
+  it.each(['AWS::S3::Bucket', 'AWS::S3::BucketPolicy', 'AWS::KMS::Key', 'AWS::Logs::LogGroup', 'AWS::SQS::Queue'])(
+    'of %s outlives the stack, but not the deployment that failed to create it',
     (type) => {
       const resources = template.ofType(type);
       expect(resources.length).toBeGreaterThan(0);
       for (const { id, DeletionPolicy, UpdateReplacePolicy } of resources) {
-        expect([id, DeletionPolicy, UpdateReplacePolicy]).toEqual([id, 'Retain', 'Retain']);
+        expect([id, DeletionPolicy, UpdateReplacePolicy]).toEqual([id, 'RetainExceptOnCreate', 'Retain']);
       }
     },
   );
+
+  it('has no name that a later stack would need, and neither has what AWS deletes slowly', () => {
+    const kept = template.resources.filter(({ DeletionPolicy = 'Delete' }) => DeletionPolicy !== 'Delete');
+    const slow = template.resources.filter(({ Type }) => SLOWLY_DELETED.includes(Type));
+    expect(slow).toHaveLength(3);
+    const names = [...kept, ...slow].flatMap(({ id, Properties }) =>
+      NAMES.flatMap((name) => (name in Properties ? [[id, JSON.stringify(Properties[name])]] : [])),
+    );
+    expect(names.length).toBeGreaterThan(slow.length);
+    expect(names.filter(([, name]) => name?.includes('AWS::StackId') !== true)).toEqual([]);
+  });
 
   it('is nowhere else', () => {
     const known =
@@ -186,7 +200,7 @@ describe('every function', () => {
       `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:${asText(machine.Properties['StateMachineName'])}`,
     );
     expect(variable('ReportStatus', 'LIFEBOAT_SCHEDULE_GROUP')).toBe(
-      template.one('AWS::Scheduler::ScheduleGroup').Properties['Name'],
+      asText(template.one('AWS::Scheduler::ScheduleGroup').Properties['Name']),
     );
   });
 
