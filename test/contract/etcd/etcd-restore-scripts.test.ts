@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { HELPER_EXIT_CODES } from '../../../lambdas/datastores/etcd/restore/helper-scripts.ts';
+import { sampleOf } from '../../suite/extent.ts';
+import { randomNumbers } from '../../suite/random.ts';
+import { seed } from '../../suite/seed.ts';
 import { runCommand, type CommandResult } from '../../testbed/command.ts';
 import {
   below,
@@ -132,7 +135,7 @@ function tellingOf(volume: Volume): string {
   return [...new Set(telling)].join('\n');
 }
 
-describe.each(DATA_BEFORE)(
+describe.each(sampleOf(DATA_BEFORE, randomNumbers(seed)))(
   'a volume with $name before',
   ({ volume: before, directory = 'data', exchanged: data = 'data' }) => {
     const OLD = below(before, data);
