@@ -25,10 +25,14 @@ export interface LoadedConfiguration {
 /**
  * Reads and checks `lifeboat.yaml`: the one given, else the first found from the working directory upward. One that was found must be
  * this user's or root's; whoever gives one trusts its owner. Nobody else may be able to write either.
- * ConfigurationError names file, line and column of everything that is wrong.
+ * ConfigurationError names file, line and column of everything that is wrong, and how a file is given where there is none.
  */
-export function loadConfiguration(given: string | undefined, workingDirectory: string): LoadedConfiguration {
-  const file = given === undefined ? findUpward(workingDirectory) : resolve(workingDirectory, given);
+export function loadConfiguration(
+  given: string | undefined,
+  workingDirectory: string,
+  howToGive = '--config <file>',
+): LoadedConfiguration {
+  const file = given === undefined ? findUpward(workingDirectory, howToGive) : resolve(workingDirectory, given);
   const trustedOwners = assertTrusted(file, given !== undefined);
   const lines = new LineCounter();
   const document = parseDocument(readText(file), { lineCounter: lines });
@@ -79,16 +83,16 @@ function offsetOf(document: Document, path: readonly string[]): number {
   return 0;
 }
 
-function findUpward(from: string): string {
+function findUpward(from: string, howToGive: string): string {
   const file = join(from, FILE_NAME);
   if (existsSync(file)) return file;
   const parent = dirname(from);
   if (parent === from) {
     throw new ConfigurationError(`no ${FILE_NAME} in the working directory or any directory above it`, {
-      remedy: `${EXAMPLE}\nor name one with --config <file>.`,
+      remedy: `${EXAMPLE}\nor name one with ${howToGive}.`,
     });
   }
-  return findUpward(parent);
+  return findUpward(parent, howToGive);
 }
 
 /** The owners beside this user and root who may say what stands in the file. */

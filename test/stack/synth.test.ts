@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -20,10 +20,11 @@ afterAll(() => {
   rmSync(temporary, { recursive: true });
 });
 
-/** `npx cdk synth --quiet` as in a fresh clone: no credentials, no region, no home, no network. */
+/** `npx cdk synth --quiet` as in a fresh clone of somebody careful: no credentials, no region, no home, no network, and files are private. */
 async function synth(name: string, args: readonly string[] = []) {
   const output = join(temporary, name);
-  const child = spawn('npx', ['--no-install', 'cdk', 'synth', '--quiet', '--output', output, ...args], {
+  const command = ['npx', '--no-install', 'cdk', 'synth', '--quiet'];
+  const child = spawn('sh', ['-c', 'umask 077; exec "$@"', 'sh', ...command, '--output', output, ...args], {
     cwd: ROOT,
     env: {
       PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
@@ -58,6 +59,25 @@ describe('npx cdk synth', () => {
       const template = readFileSync(join(output, 'lifeboat.template.json'), 'utf8');
       const handlers = readdirSync(join(ROOT, 'lambdas', 'handlers'));
       expect(template.match(/"AWS::Lambda::Function"/g)).toHaveLength(handlers.length);
+      // Lambda unpacks an asset with the modes that it has here, and reads it as another user.
+      const files = readdirSync(output, { recursive: true, encoding: 'utf8' }).filter((file) =>
+        file.startsWith('asset.'),
+      );
+      const unreadable = files.filter((file) => (statSync(join(output, file)).mode & 0o004) === 0);
+      expect(files.length).toBeGreaterThan(handlers.length);
+      expect(unreadable).toEqual([]);
+    },
+    TIMEOUT_MILLISECONDS,
+  );
+
+  it(
+    'is refused without a lifeboat.yaml, and says how to see the example',
+    async () => {
+      const { exitCode, text } = await synth('nothing');
+      expect(exitCode).not.toBe(0);
+      expect(text).toContain('no lifeboat.yaml in the working directory');
+      expect(text).toContain('-c lifeboat:config=lib/example.lifeboat.yaml');
+      expect(text).not.toMatch(/\n\s+at /);
     },
     TIMEOUT_MILLISECONDS,
   );
