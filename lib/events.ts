@@ -55,7 +55,7 @@ export class Arrivals extends Construct {
         },
       },
       targets: [
-        new LambdaFunction(this.verifier.function, {
+        new LambdaFunction(this.verifier.version, {
           ...(undelivered !== undefined && { deadLetterQueue: undelivered }),
           maxEventAge: Duration.hours(2),
           retryAttempts: 30,

@@ -9,6 +9,7 @@ import {
   Runtime,
   Tracing,
   type ILayerVersion,
+  type IVersion,
 } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { pascalCase } from '../statemachines/description/pascal-case.ts';
@@ -23,6 +24,7 @@ import { grantKubeconfigs } from './kubeconfig-secrets.ts';
 import type { Network } from './network.ts';
 import { permit } from './permissions.ts';
 import type { RecoveryPointBucket, StoreAccess } from './recovery-point-bucket.ts';
+import { OUTLIVES_ITS_STACK } from './removal.ts';
 
 /** What all functions of the application have in common. */
 export interface Surroundings {
@@ -118,12 +120,27 @@ export class LifeboatFunction extends Construct {
         vpcSubnets: network.vpcSubnets,
         securityGroups: network.securityGroups,
       }),
-      ...(this.undelivered !== undefined && {
+      ...(this.undelivered !== undefined && { deadLetterQueue: this.undelivered }),
+      currentVersionOptions: {
+        // An execution may go on for a day, and be redriven for two weeks: it calls the versions with which it began.
+        removalPolicy: OUTLIVES_ITS_STACK,
         // Lambda's own order of an event: two more attempts, and given up before the next one is due.
-        retryAttempts: 2,
-        maxEventAge: Duration.hours(1),
-        deadLetterQueue: this.undelivered,
-      }),
+        ...(this.undelivered !== undefined && { retryAttempts: 2, maxEventAge: Duration.hours(1) }),
+      },
+    });
+  }
+
+  /** What is called: its code, configuration and environment stay as they are, whatever is deployed later. */
+  get version(): IVersion {
+    return this.function.currentVersion;
+  }
+
+  /** Lets a role call it in every version: who began before a deployment goes on with the one that was there then. */
+  permitCalls(role: Role): void {
+    permit(role, {
+      actions: ['lambda:InvokeFunction'],
+      resources: [`${this.function.functionArn}:*`],
+      wildcardReason: 'What began before a deployment goes on with the versions that were there then.',
     });
   }
 

@@ -8,7 +8,7 @@ import { KeptLogGroup } from './kept-log-group.ts';
 import { placeholderOf } from '../statemachines/description/pascal-case.ts';
 import type { Step, Steps } from '../statemachines/description/step.ts';
 import { LifeboatFunction, type FunctionOptions, type Surroundings } from './lifeboat-function.ts';
-import { acknowledge, permit } from './permissions.ts';
+import { acknowledge } from './permissions.ts';
 import { SHORT_STACK_ID, STACK_ID } from './stack-id.ts';
 
 const MACHINES = join(import.meta.dirname, '..', 'statemachines');
@@ -97,15 +97,14 @@ export abstract class LifeboatMachine extends Construct {
       }),
       description: `Lifeboat: the machine ${this.#name} calls the functions of its steps`,
     });
-    const resources = [...this.steps.values()].map((step) => step.function.functionArn);
-    permit(role, { actions: ['lambda:InvokeFunction'], resources });
+    for (const step of this.steps.values()) step.permitCalls(role);
     return role;
   }
 
   /** A placeholder without a function, and a function without a placeholder, is a mistake. */
   #substitutions(definition: string): Record<string, string> {
     const functions = Object.fromEntries(
-      [...this.steps].map(([name, step]) => [placeholderOf(name), step.function.functionArn]),
+      [...this.steps].map(([name, step]) => [placeholderOf(name), step.version.functionArn]),
     );
     const found = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name);
     const placeholders = new Set(found);

@@ -1,11 +1,11 @@
 import { CfnOutput, Stack, type Environment } from 'aws-cdk-lib';
 import { EventBus, type IEventBus } from 'aws-cdk-lib/aws-events';
 import { ManagedPolicy, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
-import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import type { Configuration } from '../lambdas/domain/configuration.ts';
 import type { Deployment } from '../lambdas/domain/deployment.ts';
 import { PURPOSES } from '../lambdas/domain/purpose.ts';
+import { alarmTopic } from './alarm-topic.ts';
 import { Alarms } from './alarms.ts';
 import { BackUpFleet } from './back-up-fleet.ts';
 import { ConfigurationLayer } from './configuration-layer.ts';
@@ -28,7 +28,7 @@ export interface LifeboatStackOptions {
 /** The application as one stack. */
 export class LifeboatStack extends Stack {
   constructor(scope: Construct, { configuration, deployment, bundles }: LifeboatStackOptions) {
-    const { stackName, account, region, tags, permissionsBoundary, alarmTopic } = deployment;
+    const { stackName, account, region, tags, permissionsBoundary } = deployment;
     const env: Environment = { ...(account !== undefined && { account }), ...(region !== undefined && { region }) };
     super(scope, stackName, {
       stackName,
@@ -51,7 +51,7 @@ export class LifeboatStack extends Stack {
       layer: new ConfigurationLayer(this, 'Configuration', configuration),
       store: new RecoveryPointBucket(this, 'RecoveryPoints', deployment),
       bus,
-      alarms: new Alarms(alarmTopic === undefined ? undefined : Topic.fromTopicArn(this, 'AlarmTopic', alarmTopic)),
+      alarms: new Alarms(alarmTopic(this, deployment)),
       network: deployment.vpc && new Network(this, 'Network', deployment.vpc),
     };
     const fleet = new BackUpFleet(this, 'BackUpFleet', surroundings);

@@ -75,7 +75,7 @@ export class ScheduledCaller extends Construct {
 
   constructor(scope: Construct, id: string, { called, group }: ScheduledCallerOptions) {
     super(scope, id);
-    this.#functionArn = called.function.functionArn;
+    this.#functionArn = called.version.functionArn;
     if (called.undelivered === undefined) throw new Error(`${called.name} is not called by events`);
     this.#queue = called.undelivered;
     this.#role = new Role(this, 'Role', {
@@ -86,11 +86,10 @@ export class ScheduledCaller extends Construct {
       }),
       description: `Lifeboat: schedules call ${called.node.id}`,
     });
-    permit(this.#role, { actions: ['lambda:InvokeFunction'], resources: [this.#functionArn] });
+    called.permitCalls(this.#role);
     permit(this.#role, { actions: ['sqs:SendMessage'], resources: [this.#queue.queueArn] });
   }
 
-  /** The library's own target would let the role call every version of the function as well. */
   target(input: object): IScheduleTarget {
     return {
       bind: () => ({

@@ -45,6 +45,18 @@ const vpcSchema = z
   })
   .describe('The network in which the functions run, for API servers that answer only there.');
 
+const alarmsSchema = z
+  .strictObject({
+    email: z.email().optional().describe('Address that hears of them, once whoever reads it has confirmed.'),
+    topic: arn('sns', '[-_a-zA-Z0-9]+', 'eu-central-1:111122223333:on-call')
+      .optional()
+      .describe('ARN of a topic of yours; its policy must let cloudwatch.amazonaws.com publish.'),
+  })
+  .refine(({ email, topic }) => (email === undefined) !== (topic === undefined), {
+    error: 'give either email or topic: who hears of the alarms',
+  })
+  .describe('Who hears of every alarm, when it rings and when it is over. Left out, nobody does, and synth warns.');
+
 /** The section `aws` of `lifeboat.yaml`: how the application is deployed. Everything has a default. */
 export const deploymentSchema = z
   .strictObject({
@@ -85,9 +97,7 @@ export const deploymentSchema = z
       .record(z.string().min(1).max(128), z.string().max(256))
       .default({})
       .describe('Tags of the stack and of everything in it.'),
-    alarmTopic: arn('sns', '[-_a-zA-Z0-9]+', 'eu-central-1:111122223333:on-call')
-      .optional()
-      .describe('ARN of a topic that hears of every alarm.'),
+    alarms: alarmsSchema.optional(),
     tracing: z.boolean().default(true).describe('Traces runs and functions with X-Ray.'),
     snapshotConcurrency: z
       .int()

@@ -10,7 +10,7 @@ type Size = (typeof SIZES)[number];
 const longName = (index: number, characters: number) => `${index}-`.padEnd(characters, 'x');
 
 /** The sections of a configuration of this size, with names as long as they may be and the schedules that need most. */
-export function largeConfiguration({ managementClusters, policies }: Size): object {
+export function largeConfiguration({ managementClusters, policies }: Size): Readonly<Record<string, unknown>> {
   const names = Array.from({ length: managementClusters }, (_, index) => longName(index, 63));
   return {
     managementClusters: Object.fromEntries(

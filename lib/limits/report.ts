@@ -44,7 +44,11 @@ function synthesize(
   outdir: string,
   bundles: Readonly<Record<string, string>>,
 ): DeployableTemplate {
-  const configuration = configurationSchema.parse({ store: './recovery-points', ...largeConfiguration(size) });
+  const configuration = configurationSchema.parse({
+    store: './recovery-points',
+    aws: { alarms: { email: 'on-call@example.com' } },
+    ...largeConfiguration(size),
+  });
   const deployment = deploymentOf(configuration);
   const app = new App({ outdir, context, analyticsReporting: false });
   new LifeboatStack(app, { configuration, deployment, bundles });

@@ -4,9 +4,11 @@ import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { deploymentOf } from '../../lib/deployable.ts';
 import { LIMITS } from '../../lib/limits/limits.ts';
 import { readTemplate } from '../../lib/limits/template.ts';
-import { configurationWith, synthesize } from './synthesized.ts';
+import { configurationWith, synthesize, type Sections } from './synthesized.ts';
 
-function refusal(sections: object): ConfigurationError {
+const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:on-call';
+
+function refusal(sections: Sections): ConfigurationError {
   try {
     deploymentOf(configurationWith(sections));
   } catch (error) {
@@ -18,7 +20,7 @@ function refusal(sections: object): ConfigurationError {
 
 describe('a configuration', () => {
   it('without a section for AWS is deployed with defaults', () => {
-    expect(deploymentOf(configurationWith())).toEqual({
+    expect(deploymentOf({ ...configurationWith(), aws: undefined })).toEqual({
       stackName: 'lifeboat',
       logRetentionDays: 90,
       tags: {},
@@ -104,7 +106,13 @@ describe('the section aws', () => {
     ['a bucket with dots', { bucketName: 'backups.example.com' }, /dots break TLS/],
     ['a new and an existing bucket', { bucketName: 'a-bucket', existingBucket: 'b-bucket' }, /at most one/],
     ['an alias for a key', { kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/backups' }, /ARN such as/],
-    ['the ARN of something else', { alarmTopic: 'arn:aws:sqs:eu-central-1:111122223333:on-call' }, /arn:aws:sns/],
+    [
+      'the ARN of something else',
+      { alarms: { topic: 'arn:aws:sqs:eu-central-1:111122223333:on-call' } },
+      /arn:aws:sns/,
+    ],
+    ['alarms of which nobody hears', { alarms: {} }, /either email or topic/],
+    ['alarms for two', { alarms: { email: 'a@b.example', topic: TOPIC } }, /either email or topic/],
     ['a retention that CloudWatch does not know', { logRetentionDays: 42 }, /logRetentionDays/],
     ['no concurrency at all', { snapshotConcurrency: 0 }, /snapshotConcurrency/],
     ['endpoints without route tables', { vpc: { ...vpc, createEndpoints: true } }, /route tables of the subnets/],

@@ -121,7 +121,7 @@ describe('the other options', () => {
       permissionsBoundary: BOUNDARY,
       logRetentionDays: 30,
       tags: { team: 'platform' },
-      alarmTopic: TOPIC,
+      alarms: { topic: TOPIC },
       tracing: false,
       snapshotConcurrency: 5,
     },
@@ -170,5 +170,37 @@ describe('the other options', () => {
 
   it('tag the stack, which CloudFormation hands on to all in it', () => {
     expect(template.tags).toEqual({ team: 'platform' });
+  });
+});
+
+describe('alarms', () => {
+  it('write to an address by a topic of the stack, which takes nothing from anybody else', () => {
+    const template = synthesize({ aws: { alarms: { email: 'on-call@example.com' } } });
+    const topic = template.one('AWS::SNS::Topic');
+    expect(template.one('AWS::SNS::Subscription').Properties).toMatchObject({
+      Protocol: 'email',
+      Endpoint: 'on-call@example.com',
+      TopicArn: { Ref: topic.id },
+    });
+    for (const { Properties } of template.ofType('AWS::CloudWatch::Alarm')) {
+      expect(Properties).toMatchObject({ AlarmActions: [{ Ref: topic.id }], OKActions: [{ Ref: topic.id }] });
+    }
+    expect(template.one('AWS::SNS::TopicPolicy').Properties['PolicyDocument']).toMatchObject({
+      Statement: [
+        { Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } },
+        {
+          Effect: 'Allow',
+          Action: 'sns:Publish',
+          Principal: { Service: 'cloudwatch.amazonaws.com' },
+          Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+        },
+      ],
+    });
+    expect(template.findings).toEqual([]);
+  });
+
+  it('of which nobody hears are warned of', () => {
+    const { findings } = synthesize({ aws: { alarms: undefined } });
+    expect(findings).toEqual([expect.stringMatching(/^Nobody hears of the alarms\. Write "aws: \{ alarms: \{ email/)]);
   });
 });

@@ -234,7 +234,7 @@ describe.each(MACHINES)('the machine $machine', ({ machine, feature }) => {
     for (const [placeholder, arn] of Object.entries(substitutions)) {
       const name = placeholder.replace(/FunctionArn$/, '');
       const owner = SHARED.test(name) ? 'BackUpFleet' : feature;
-      expect(asText(arn)).toMatch(new RegExp(`^<${owner}${name}Function[0-9A-F]{8}\\.Arn>$`));
+      expect(asText(arn)).toMatch(new RegExp(`^<${owner}${name}FunctionCurrentVersion\\w+>$`));
     }
   });
 

@@ -198,7 +198,7 @@ describe('the rights of the functions', () => {
     const callers = new Map(
       template
         .ofType('AWS::Lambda::Function')
-        .map(({ id }) => [id.replace(/Function[0-9A-F]{8}$/, ''), whoMay(['lambda:InvokeFunction'], `<${id}.Arn>`)]),
+        .map(({ id }) => [id.replace(/Function[0-9A-F]{8}$/, ''), whoMay(['lambda:InvokeFunction'], `<${id}.Arn>:1`)]),
     );
     for (const [machine, count] of Object.entries({ BackUpFleet: 10, RestoreControlPlane: 11 })) {
       const steps = [...callers.keys()].filter((name) => name.startsWith(machine));

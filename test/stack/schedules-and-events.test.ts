@@ -68,7 +68,7 @@ describe('the schedules', () => {
   it('start the policy with the time that was meant', () => {
     const nightly = schedules.find(({ Name }) => Name === 'nightly-1');
     expect(nightly?.Target.Input).toEqual({ policy: 'nightly', slot: '<aws.scheduler.scheduled-time>' });
-    expect(nightly?.Target.Arn).toMatch(/^<PolicySchedulesStartPolicyRunFunction\w+\.Arn>$/);
+    expect(nightly?.Target.Arn).toMatch(/^<PolicySchedulesStartPolicyRunFunctionCurrentVersion\w+>$/);
     expect(nightly?.FlexibleTimeWindow).toEqual({ Mode: 'FLEXIBLE', MaximumWindowInMinutes: 30 });
     expect(schedules.find(({ Name }) => Name === 'either-1')?.FlexibleTimeWindow).toEqual({ Mode: 'OFF' });
   });
@@ -136,7 +136,7 @@ describe('the rule for arrivals', () => {
 
   it('calls the verifier and keeps what it would not take', () => {
     expect(rule?.Targets).toHaveLength(1);
-    expect(rule?.Targets[0]?.Arn).toMatch(/^<ArrivalsVerifyArrivedPointFunction\w+\.Arn>$/);
+    expect(rule?.Targets[0]?.Arn).toMatch(/^<ArrivalsVerifyArrivedPointFunctionCurrentVersion\w+>$/);
     expect(rule?.Targets[0]?.DeadLetterConfig.Arn).toMatch(/^<ArrivalsVerifyArrivedPointUndelivered\w+\.Arn>$/);
   });
 });
@@ -244,7 +244,7 @@ describe('the alarms', () => {
   it('ring at no silence, which there is from the deployment on, but tell when the reports end', () => {
     const silence = alarms.filter(({ TreatMissingData }) => TreatMissingData !== 'notBreaching');
     expect(silence).toMatchObject([{ MetricName: 'Invocations', TreatMissingData: 'missing' }]);
-    const told = synthesize({ aws: { alarmTopic: `arn:aws:sns:${ACCOUNT}:on-call` } })
+    const told = synthesize({ aws: { alarms: { topic: `arn:aws:sns:${ACCOUNT}:on-call` } } })
       .ofType('AWS::CloudWatch::Alarm')
       .filter(({ Properties }) => 'InsufficientDataActions' in Properties);
     expect(told.map(({ Properties }) => Properties['MetricName'])).toEqual(['Invocations']);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll } from '@jest/globals';
@@ -46,32 +46,47 @@ afterAll(() => {
 });
 
 /** Every function's code is the same small file: what is in the bundles is no matter of the template. */
-const code = join(temporary, 'code');
-mkdirSync(code);
-writeFileSync(join(code, 'index.mjs'), 'export const handler = () => {};\n');
-const functions = readdirSync(join(ROOT, 'lambdas', 'handlers')).map((file) => basename(file, '.ts'));
-const bundles = Object.fromEntries(functions.map((name) => [name, code]));
+const bundles = bundlesOf('export const handler = () => {};\n');
+
+/** Bundles in which every function has the same code. */
+export function bundlesOf(code: string): Readonly<Record<string, string>> {
+  const directory = mkdtempSync(join(temporary, 'code-'));
+  writeFileSync(join(directory, 'index.mjs'), code);
+  const functions = readdirSync(join(ROOT, 'lambdas', 'handlers')).map((file) => basename(file, '.ts'));
+  return Object.fromEntries(functions.map((name) => [name, directory]));
+}
 
 const { context: stackContext } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')));
 
-/** A configuration with one policy, over which sections may be laid; checked as any other. */
-export function configurationWith(sections: object = {}) {
+/** Sections of a configuration; what `aws` says is added to what it says otherwise. */
+export interface Sections {
+  readonly aws?: object;
+  readonly [section: string]: unknown;
+}
+
+/** A configuration with one policy, over which sections may be laid; checked as any other. Somebody hears of its alarms. */
+export function configurationWith({ aws, ...sections }: Sections = {}) {
   return configurationSchema.parse({
     store: './recovery-points',
     managementClusters: { 'mgmt-a': { secret: 'lifeboat/management-clusters/mgmt-a' } },
     policies: { nightly: { schedule: '0 3 * * *', timeZone: 'Europe/Berlin', retention: { daily: 7 } } },
+    aws: { alarms: { topic: 'arn:aws:sns:eu-central-1:111122223333:on-call' }, ...aws },
     ...sections,
   });
 }
 
 /** The template of a configuration, as `cdk synth` makes it. */
-export function synthesize(sections: object = {}): Synthesized {
+export function synthesize(sections: Sections = {}, functionBundles = bundles): Synthesized {
   const configuration = configurationWith(sections);
   const outdir = mkdtempSync(join(temporary, 'cdk.out-'));
   const app = new App({ outdir, context: stackContext, analyticsReporting: false });
-  const stack = new LifeboatStack(app, { configuration, deployment: deploymentOf(configuration), bundles });
+  const stack = new LifeboatStack(app, {
+    configuration,
+    deployment: deploymentOf(configuration),
+    bundles: functionBundles,
+  });
   const assembly = app.synth();
   const artifact = assembly.getStackArtifact(stack.artifactId);
   const { Resources, Outputs } = assemblySchema.parse(artifact.template);
