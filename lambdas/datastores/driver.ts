@@ -50,6 +50,13 @@ export interface Inspected<E> {
   readonly detail: string;
 }
 
+/** How what is held compares with a seal, a sentence each; neither: it is the same on every member. */
+export interface SealComparison {
+  readonly other?: string;
+  /** Who can't tell now. */
+  readonly untold?: string;
+}
+
 /** A datastore that serves. */
 export interface Live<D extends Datastore = Datastore> {
   readonly datastore: D;
@@ -106,11 +113,13 @@ export interface DatastoreDriver<
   unlike(sample: readonly KeySample[], datastore: D, access: Access): Promise<string[]>;
   /** Changes with every write to the datastore. It is asked of every member, and their errors are thrown. */
   writeMark(datastore: D, access: Access): Promise<string>;
-  /** What it holds, once two marks were the same: DatastoreError when its members do not agree on that. */
-  seal(datastore: D, access: Access): Promise<Seal>;
+  /** What it holds at a mark that two looks have shown: DatastoreError when its members do not agree on that. */
+  seal(mark: string, datastore: D, access: Access): Promise<Seal>;
   /**
-   * Why it does not hold what was sealed; undefined when it does, as far as that can be told. What a datastore does by itself is no
-   * difference: etcd deletes keys whose leases end. DatastoreError when no member tells.
+   * Why somebody has written after a seal; undefined when nobody has. What a datastore does by itself is no writing: etcd deletes keys
+   * whose leases end.
    */
-  whyUnsealed(seal: Seal, datastore: D, access: Access): Promise<string | undefined>;
+  whyWritten(seal: Seal, datastore: D, access: Access): Promise<string | undefined>;
+  /** Whether what was sealed is what is held, whatever was written later. */
+  compareSeal(seal: Seal, datastore: D, access: Access): Promise<SealComparison>;
 }

@@ -150,7 +150,9 @@ async function changedDatastore(
     const { datastore, driver } = planned;
     const seal = fenced.datastores[datastore.name];
     if (seal === undefined || (await restore.strategy.whatRuns(planned, restore)) === undefined) continue;
-    const reason = await driver.whyUnsealed(seal, datastore, await accessTo(restore, signal));
+    const access = await accessTo(restore, signal);
+    const reason =
+      (await driver.whyWritten(seal, datastore, access)) ?? (await driver.compareSeal(seal, datastore, access)).other;
     if (reason !== undefined) return reason;
   }
   return undefined;

@@ -10,7 +10,7 @@ import { readSnapshotFile } from './file/snapshot-file.ts';
 import { hashMembers } from './hash-members.ts';
 import { liveKeys } from './live-keys.ts';
 import { withAnyMember } from './reach-member.ts';
-import { sealMembers, whyUnsealed, writeMark } from './seal.ts';
+import { compareSeal, highestRevision, sealMembers, whyWritten } from './seal.ts';
 import { differenceFromLive, differenceFromNothing } from './snapshot-difference.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { unlikeKeys } from './unlike-keys.ts';
@@ -75,9 +75,10 @@ export const etcdDriver: DatastoreDriver<DedicatedEtcd, EtcdEntry, StreamedEntry
 
   sample: (file, count, random, options) => sampleKeys(file, count, random, options),
   unlike: (sample, datastore, { tls, ...reach }) => unlikeKeys(sample, { ...datastore, tls }, reach),
-  writeMark: (datastore, { tls, ...reach }) => writeMark({ ...datastore, tls }, reach),
-  seal: (datastore, { tls, ...reach }) => sealMembers({ ...datastore, tls }, reach),
-  whyUnsealed: (seal, datastore, { tls, ...reach }) => whyUnsealed(seal, { ...datastore, tls }, reach),
+  writeMark: async (datastore, { tls, ...reach }) => String(await highestRevision({ ...datastore, tls }, reach)),
+  seal: (mark, datastore, { tls, ...reach }) => sealMembers(Number(mark), { ...datastore, tls }, reach),
+  whyWritten: (seal, datastore, { tls, ...reach }) => whyWritten(seal, { ...datastore, tls }, reach),
+  compareSeal: (seal, datastore, { tls, ...reach }) => compareSeal(seal, { ...datastore, tls }, reach),
 };
 
 function revisionOf({ entry, ...dated }: DatedEntry<EtcdEntry>): RecordedRevision {

@@ -40,9 +40,7 @@ export const startDatastore = behindFence({
     const start = restore.strategy.start(restore, item.direction, ports);
     const compare = item.direction === 'forward' ? compareWithPoint : compareWithBefore;
     return async (seconds) => {
-      const waitsFor = await start(seconds);
-      if (waitsFor === undefined) await compare(restore, item, ports);
-      return waitsFor;
+      return (await start(seconds)) ?? (await compare(restore, item, ports));
     };
   },
 });
@@ -51,7 +49,7 @@ async function compareWithPoint(
   restore: OpenedRestore,
   _item: DirectedRestore,
   { signal }: ClusterRunPorts,
-): Promise<void> {
+): Promise<undefined> {
   const access = await accessTo(restore, signal);
   for (const { plan, datastore, driver } of restore.datastores) {
     const { sample } = plan;
@@ -62,24 +60,31 @@ async function compareWithPoint(
       { remedy: 'The restore is rolled back; do not use this recovery point again before you know why.' },
     );
   }
+  return undefined;
 }
 
-/** Where somebody may have written since, what is found is theirs, and no reason to stop; so is what was served again already. */
+/**
+ * Gives what it waits for. What was written later, behind the fence as well, is there as before and no reason to stop. Where somebody may
+ * have replaced the data meanwhile, what is found is theirs; so is what was served again already.
+ */
 async function compareWithBefore(
   restore: OpenedRestore,
   { operation }: DirectedRestore,
   ports: ClusterRunPorts,
-): Promise<void> {
+): Promise<string | undefined> {
   const fenced = await readFenced(operation, ports);
-  if (fenced === undefined || (await readBreach(operation, ports)) !== undefined) return;
-  if (await isOldStarted(operation, ports)) return;
+  if (fenced === undefined || (await readBreach(operation, ports)) !== undefined) return undefined;
+  if (await isOldStarted(operation, ports)) return undefined;
   for (const { plan, datastore, driver } of restore.datastores) {
     const seal = fenced.datastores[datastore.name];
     if (seal === undefined || plan.outages.length > 0) continue;
-    const reason = await driver.whyUnsealed(seal, datastore, await accessTo(restore, ports.signal));
-    if (reason === undefined) continue;
-    throw new GateError(`datastore ${datastore.name} does not hold what it held before the restore: ${reason}`, {
-      remedy: 'The safety recovery point of this operation holds it; restore that one.',
-    });
+    const { other, untold } = await driver.compareSeal(seal, datastore, await accessTo(restore, ports.signal));
+    if (other !== undefined) {
+      throw new GateError(`datastore ${datastore.name} does not hold what it held before the restore: ${other}`, {
+        remedy: 'The safety recovery point of this operation holds it; restore that one.',
+      });
+    }
+    if (untold !== undefined) return untold;
   }
+  return undefined;
 }

@@ -52,13 +52,15 @@ export async function fenceControlPlane(
     const access = await accessTo(restore, ports.signal);
     const serving = restore.datastores.filter(({ plan }) => plan.outages.length === 0);
     const marks = await Promise.all(serving.map(({ datastore, driver }) => driver.writeMark(datastore, access)));
+    restore.strategy.refuseOutgrown(new Map(serving.map(({ plan }, index) => [plan, marks[index] ?? ''])));
     const still = before === marks.join();
     before = marks.join();
     if (!still) return 'the datastores are still written to';
     const seals = await Promise.all(
-      serving.map(async ({ datastore, driver }) => [datastore.name, await driver.seal(datastore, access)] as const),
+      serving.map(async ({ datastore, driver }, index) => {
+        return [datastore.name, await driver.seal(marks[index] ?? '', datastore, access)] as const;
+      }),
     );
-    restore.strategy.refuseOutgrown(restore, new Map(seals));
     await recordFenced(item.operation, { at, datastores: Object.fromEntries(seals) }, ports);
     return undefined;
   });

@@ -84,7 +84,7 @@ async function refuseWritten(
     const revision = datastores.find(({ name }) => name === datastore.name)?.revision;
     const seal = fenced?.datastores[datastore.name];
     if (plan.outages.length > 0 || (seal !== undefined && revision === seal.revision)) continue;
-    const reason = seal && (await driver.whyUnsealed(seal, datastore, await accessTo(restore, ports.signal)));
+    const reason = seal && (await driver.whyWritten(seal, datastore, await accessTo(restore, ports.signal)));
     if (seal !== undefined && reason === undefined) continue;
     throw new ConflictError(
       `datastore ${datastore.name} was written to behind the fence: ${reason ?? 'what it held there was not noted'}`,

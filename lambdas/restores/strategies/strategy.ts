@@ -1,7 +1,6 @@
 import type { ControlPlaneName } from '../../domain/control-plane.ts';
-import type { Seal } from '../../domain/datastore.ts';
 import type { RestoreTarget } from '../../domain/restore-target.ts';
-import type { Direction, RestorePlan, RestoreRequest } from '../../domain/restore.ts';
+import type { DatastorePlan, Direction, RestorePlan, RestoreRequest } from '../../domain/restore.ts';
 import type { Cluster } from '../../kube/cluster.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
 import type { Platform } from '../../platforms/platform.ts';
@@ -46,8 +45,8 @@ export interface RestoreStrategy {
   plan(subject: RestoreSubject, ports: ClusterRunPorts): Promise<StrategyPlan>;
   /** All that can be done while the control plane goes on. */
   prepare(restore: OpenedRestore, ports: ClusterRunPorts): Promise<Look>;
-  /** GateError when what was prepared does not fit what the fence has found. */
-  refuseOutgrown(restore: LookedAtRestore, seals: ReadonlyMap<string, Seal>): void;
+  /** GateError when what was prepared no longer fits datastores that have come to these marks of writes. */
+  refuseOutgrown(marks: ReadonlyMap<DatastorePlan, string>): void;
   /** Ends the datastores as far as the exchange needs that. */
   stop(restore: OpenedRestore): Look;
   /** Puts the recovery point's data in place, or the old ones back. */

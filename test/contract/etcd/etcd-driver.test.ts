@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Access } from '../../../lambdas/datastores/driver.ts';
 import { etcdDriver } from '../../../lambdas/datastores/etcd/driver.ts';
 import type { DedicatedEtcd, Seal } from '../../../lambdas/domain/datastore.ts';
-import { DatastoreError } from '../../../lambdas/domain/errors.ts';
 import { SecureEtcd } from '../../testbed/secure-etcd.ts';
 import { waitFor } from '../../testbed/waiting.ts';
 
@@ -30,9 +29,12 @@ describe('the driver of an etcd of three members', () => {
 
   /** A follower may be behind for a moment. */
   const sealed = (): Promise<Seal> =>
-    waitFor('all members to agree', () => etcdDriver.seal(datastore, access).catch(() => undefined), {
-      timeoutSeconds: 30,
-    });
+    waitFor(
+      'all members to agree',
+      async () =>
+        etcdDriver.seal(await etcdDriver.writeMark(datastore, access), datastore, access).catch(() => undefined),
+      { timeoutSeconds: 30 },
+    );
 
   it('tells values that are others, and keys that are gone, whatever the revisions', async () => {
     const sample = [sampled('/registry/one', 'a'), sampled('/registry/two', 'b'), sampled('/registry/gone', 'c')];
@@ -50,31 +52,36 @@ describe('the driver of an etcd of three members', () => {
     expect(await etcdDriver.writeMark(datastore, access)).not.toBe(before);
   });
 
-  it('holds what was sealed until somebody writes, not when etcd itself ends a lease', async () => {
+  it('tells a write after a seal, and none when etcd itself ends a lease; what was sealed it holds all the same', async () => {
     const lease = await etcd.etcdctl('lease', 'grant', '600');
     const [, id = ''] = /lease (\w+) granted/.exec(lease) ?? [];
     await etcd.etcdctl('put', '/registry/events/one', 'x', `--lease=${id}`);
     const seal = await sealed();
-    expect(await etcdDriver.whyUnsealed(seal, datastore, access)).toBeUndefined();
+    expect(await etcdDriver.whyWritten(seal, datastore, access)).toBeUndefined();
     await etcd.etcdctl('lease', 'revoke', id);
     expect((await sealed()).revision).toBeGreaterThan(seal.revision);
-    expect(await etcdDriver.whyUnsealed(seal, datastore, access)).toBeUndefined();
+    expect(await etcdDriver.whyWritten(seal, datastore, access)).toBeUndefined();
     await etcd.etcdctl('put', '/registry/three', 'c');
-    expect(await etcdDriver.whyUnsealed(seal, datastore, access)).toBe(
+    expect(await etcdDriver.whyWritten(seal, datastore, access)).toBe(
       `datastore main was written to after revision ${seal.revision}`,
     );
+    expect(await etcdDriver.compareSeal(seal, datastore, access)).toEqual({});
   });
 
-  it('tells other content at the same revision', async () => {
-    const seal = await sealed();
-    expect(await etcdDriver.whyUnsealed({ ...seal, hash: seal.hash + 1 }, datastore, access)).toMatch(
-      /^etcd-\d of datastore main does not hold what it held behind the fence$/,
-    );
+  it('is sealed at the mark that was seen, whatever was written since', async () => {
+    const mark = await etcdDriver.writeMark(datastore, access);
+    await etcd.etcdctl('put', '/registry/four', 'd');
+    expect(await etcdDriver.seal(mark, datastore, access)).toMatchObject({ revision: Number(mark) });
   });
 
-  it('tells nothing where no member knows the revision', async () => {
+  it('tells other content at the same revision, and members that can not tell', async () => {
     const seal = await sealed();
+    expect(await etcdDriver.compareSeal({ ...seal, hash: seal.hash + 1 }, datastore, access)).toEqual({
+      other: expect.stringMatching(/^etcd-\d of datastore main does not hold what it held behind the fence$/),
+    });
     const ahead = { ...seal, revision: seal.revision + 1000 };
-    await expect(etcdDriver.whyUnsealed(ahead, datastore, access)).rejects.toThrow(DatastoreError);
+    expect(await etcdDriver.compareSeal(ahead, datastore, access)).toEqual({
+      untold: expect.stringMatching(/^etcd-\d does not tell its hash: /),
+    });
   });
 });

@@ -16,17 +16,13 @@ export const swapVolumes: RestoreStrategy = {
   plan: planSwap,
   prepare,
 
-  // Watchers would miss what is restored below a revision that they have seen.
-  refuseOutgrown({ datastores }, seals) {
-    for (const { plan } of datastores) {
-      const seal = seals.get(plan.datastore);
-      if (seal === undefined || seal.revision < plan.revision + plan.bump) continue;
-      throw new GateError(
-        `datastore ${plan.datastore} has reached revision ${seal.revision} since the restore was planned`,
-        {
-          remedy: 'Plan it anew: it was prepared for fewer writes than there were.',
-        },
-      );
+  // Watchers would miss what is restored below a revision that they have seen; etcd's mark is its revision.
+  refuseOutgrown(marks) {
+    for (const [{ datastore, revision, bump }, mark] of marks) {
+      if (Number(mark) < revision + bump) continue;
+      throw new GateError(`datastore ${datastore} has reached revision ${mark} since the restore was planned`, {
+        remedy: 'Plan it anew: it was prepared for fewer writes than there were.',
+      });
     }
   },
 
