@@ -34,5 +34,5 @@ export function alarmTopic(scope: Construct, { alarms }: Deployment): ITopic | u
     'An alarm names a policy and says what to do; alarms cannot publish with the key of AWS, and a key of its own costs more than all alarms.',
   );
   if (email !== undefined) topic.addSubscription(new EmailSubscription(email));
-  return topic as ITopic;
+  return topic;
 }

@@ -132,7 +132,7 @@ export class LifeboatFunction extends Construct {
 
   /** What is called: its code, configuration and environment stay as they are, whatever is deployed later. */
   get version(): IVersion {
-    return this.function.currentVersion;
+    return this.function.currentVersion as IVersion;
   }
 
   /** Lets a role call it in every version: who began before a deployment goes on with the one that was there then. */

@@ -50,11 +50,12 @@ export class Observability extends Construct {
     // Not among the policies' schedules: those are what it looks for.
     const ownGroup = ScheduleGroup.fromDefaultScheduleGroup(this, 'Group');
     const caller = new ScheduledCaller(this, 'Caller', { called: report, group: ownGroup });
-    new Schedule(this, 'Schedule', {
+    const schedule = new Schedule(this, 'Schedule', {
       description: 'Judges the policies of Lifeboat',
       schedule: ScheduleExpression.rate(REPORT_INTERVAL),
       target: caller.target({}),
     });
+    caller.isReadyBefore(schedule);
     return report;
   }
 

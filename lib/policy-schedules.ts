@@ -44,7 +44,7 @@ export class PolicySchedules extends Construct {
     const caller = new ScheduledCaller(this, 'Caller', { called: start, group: this.group });
     for (const [name, policy] of Object.entries(configuration.policies ?? {})) {
       for (const [index, { expression, timeZone }] of schedulesOf(policy).entries()) {
-        new Schedule(this, scheduleName(name, index), {
+        const schedule = new Schedule(this, scheduleName(name, index), {
           scheduleName: scheduleName(name, index),
           scheduleGroup: this.group,
           description: `Runs policy ${name}`,
@@ -56,6 +56,7 @@ export class PolicySchedules extends Construct {
           // The time that was meant, not the time of the call: a slot delivered twice is one run.
           target: caller.target({ policy: name, slot: ContextAttribute.scheduledTime }),
         });
+        caller.isReadyBefore(schedule);
       }
     }
   }
@@ -88,6 +89,11 @@ export class ScheduledCaller extends Construct {
     });
     called.permitCalls(this.#role);
     permit(this.#role, { actions: ['sqs:SendMessage'], resources: [this.#queue.queueArn] });
+  }
+
+  /** A schedule may fire as soon as it is there. */
+  isReadyBefore(schedule: Schedule): void {
+    schedule.node.addDependency(this.#role);
   }
 
   target(input: object): IScheduleTarget {

@@ -81,6 +81,26 @@ describe('the schedules', () => {
     }
   });
 
+  it('call nothing before the caller and the called have their rights', () => {
+    const policyOf = (role: string) =>
+      template.ofType('AWS::IAM::Policy').find(({ Properties }) => asText([Properties['Roles']].flat()[0]) === role)
+        ?.id;
+    const resource = (reference: string) =>
+      template.resources.find(
+        ({ id }) => reference.startsWith(`<${id}`) && /^[.>]/.test(reference.slice(id.length + 1)),
+      );
+    for (const { id, Properties, DependsOn } of template.ofType('AWS::Scheduler::Schedule')) {
+      const { Arn, RoleArn } = Properties['Target'] as Record<string, unknown>;
+      expect([id, DependsOn]).toEqual([
+        id,
+        expect.arrayContaining([policyOf(`<${resource(asText(RoleArn))?.id ?? ''}>`)]),
+      ]);
+      const called = resource(asText(resource(asText(Arn))?.Properties['FunctionName']));
+      const role = resource(asText(called?.Properties['Role']));
+      expect([id, called?.DependsOn]).toEqual([id, expect.arrayContaining([policyOf(`<${role?.id ?? ''}>`)])]);
+    }
+  });
+
   it('judge the policies every quarter of an hour', () => {
     const own = schedules.filter(({ Target }) => Target.Arn.startsWith('<ObservabilityReportStatus'));
     expect(own.map(({ ScheduleExpression }) => ScheduleExpression)).toEqual(['rate(15 minutes)']);

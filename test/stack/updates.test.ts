@@ -86,9 +86,12 @@ describe('a deployment', () => {
       return [[name, call] as const];
     });
     const local = new StateMachine(machine as never, { validationOptions: { noValidate: true } });
-    const { result } = local.run({ policy: RUN.policy, slot: RUN.slot } as never, {
-      overrides: { taskResourceLocalHandlers: Object.fromEntries(handlers) as never },
-    });
+    const { result } = local.run(
+      { policy: RUN.policy, slot: RUN.slot },
+      {
+        overrides: { taskResourceLocalHandlers: Object.fromEntries(handlers) as never },
+      },
+    );
     await result;
     if (updated === undefined) throw new Error('nothing was deployed meanwhile');
     const ofOld = versionsOf(old);
