@@ -1,4 +1,4 @@
-import { catcher, inTurn, nextOf, type Part } from './parts.ts';
+import { caughtBy, inTurn, nextOf, type Part } from './parts.ts';
 import { ANY_ERROR, targetsOf, type State } from './states.ts';
 
 /** How what was done is undone. */
@@ -42,8 +42,13 @@ export function block({ parts, undo, committed = [], always }: Block): Part {
 
 function statesOfUndo({ ways, caught, stuck }: Undo, out: { readonly Next: string }): [string, State][] {
   const end = inTurn(stuck, { done: out, out });
-  const failed = [catcher(ANY_ERROR, caught, nextOf(end.start, 'undo'))];
-  return [...ways.flatMap((parts) => inTurn(parts, { done: out, out, failed }).states), ...end.states];
+  const { catchers: failed, states } = caughtBy(
+    ANY_ERROR,
+    caught,
+    nextOf(end.start, 'undo'),
+    'Too late on the way back',
+  );
+  return [...ways.flatMap((parts) => inTurn(parts, { done: out, out, failed }).states), ...states, ...end.states];
 }
 
 /** After the commit point, on whatever detour, nothing may come to the way back. */

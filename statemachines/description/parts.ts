@@ -1,6 +1,7 @@
 import { placeholderOf } from './pascal-case.ts';
 import { retriersOf, type Patience, type Retrier } from './retries.ts';
-import { ANY_ERROR, type Catcher, type Level, type State } from './states.ts';
+import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
+import { ANY_ERROR, TIMEOUT, type Catcher, type Level, type State } from './states.ts';
 import type { Steps } from './step.ts';
 
 /** To another state, or to the end. */
@@ -210,8 +211,10 @@ export function orElse(part: Part, caught: string, rescues: readonly Rescue[]): 
         error,
         ...inTurn(parts, { done: ways.out, out: ways.out }),
       }));
-      const failed = led.map(({ error, start }) => catcher(error, caught, nextOf(start, part.start)));
-      return [...part.states({ ...ways, failed }), ...led.flatMap(({ states }) => states)];
+      const late = `Too late to ${part.start.charAt(0).toLowerCase()}${part.start.slice(1)}`;
+      const catching = led.map(({ error, start }) => caughtBy(error, caught, nextOf(start, part.start), late));
+      const failed = catching.flatMap(({ catchers }) => catchers);
+      return [...part.states({ ...ways, failed }), ...[...catching, ...led].flatMap(({ states }) => states)];
     },
   };
 }
@@ -244,6 +247,24 @@ export function levelOf(parts: readonly Part[]): Level {
   const twice = names.filter((name, index) => names.indexOf(name) < index);
   if (twice.length > 0) throw new Error(`there are two states of the name ${twice.join(', ')}`);
   return { StartAt: nextOf(start, 'the machine'), States: Object.fromEntries(states) };
+}
+
+/**
+ * What catches an error, and keeps error and cause at a path. What catches any error has a state of its own for a Task that did not end in
+ * its time: that has no cause, and without one what is noted later would fail in the middle of everything.
+ */
+export function caughtBy(
+  error: string,
+  path: string,
+  next: string,
+  late: string,
+): { readonly catchers: readonly Catcher[]; readonly states: readonly [name: string, state: State][] } {
+  if (error !== ANY_ERROR) return { catchers: [catcher(error, path, next)], states: [] };
+  const cause = { Error: TIMEOUT, Cause: TIME_WAS_OVER };
+  return {
+    catchers: [catcher(TIMEOUT, null, late), catcher(ANY_ERROR, path, next)],
+    states: [[late, { Type: 'Pass', Parameters: cause, ResultPath: path, Next: next }]],
+  };
 }
 
 export function catcher(error: string, path: string | null, next: string): Catcher {

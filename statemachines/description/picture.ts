@@ -1,6 +1,6 @@
 import type { Machine } from './describe-machine.ts';
 import { pascalCase } from './pascal-case.ts';
-import { ANY_ERROR, type Level, type State } from './states.ts';
+import { ANY_ERROR, TIMEOUT, type Level, type State } from './states.ts';
 
 /**
  * A machine as a flowchart of Mermaid: its steps and choices, dotted the ways after a failure. What is only noted is written on the
@@ -52,7 +52,7 @@ function linesFrom(level: Level, state: State): Line[] {
   const chosen = Choices.map(({ Next, ...rule }) => lineTo(level, Next, valueOf(rule), false));
   const otherwise = Default === undefined ? [] : [lineTo(level, Default, 'else', false)];
   const caught = Catch.map(({ ErrorEquals: [error = ''], Next }) =>
-    lineTo(level, Next, error === ANY_ERROR ? '' : error, true),
+    lineTo(level, Next, [ANY_ERROR, TIMEOUT].includes(error) ? '' : error, true),
   );
   // What goes on whether it fails or not is no way of its own.
   const apart = caught.filter(({ to, text }) => text !== '' || done.every((line) => line.to !== to));

@@ -18,7 +18,10 @@ export interface Patience {
   readonly longestPauseSeconds: number;
 }
 
-/** Lambda's own passing errors: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html */
+/**
+ * Lambda's own passing errors: https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html, and those that it
+ * may have with the network of a function in a VPC: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+ */
 const LAMBDA: Retrier = {
   ErrorEquals: [
     'Lambda.ServiceException',
@@ -26,6 +29,8 @@ const LAMBDA: Retrier = {
     'Lambda.SdkClientException',
     'Lambda.ClientExecutionTimeoutException',
     'Lambda.ResourceNotReadyException',
+    'Lambda.EC2ThrottledException',
+    'Lambda.EC2UnexpectedException',
   ],
   IntervalSeconds: 2,
   MaxAttempts: 5,
@@ -35,11 +40,15 @@ const LAMBDA: Retrier = {
 };
 
 /**
- * No function is free: what holds them ends within the 15 minutes that a function may have at the longest, and so long it is
+ * No function is free, or no address for it: what holds them ends within the 15 minutes that a function may have at the longest, and so long it is
  * waited for. Without jitter, which would halve that; an execution makes few calls at once.
  */
 const THROTTLED: Retrier = {
-  ErrorEquals: ['Lambda.TooManyRequestsException'],
+  ErrorEquals: [
+    'Lambda.TooManyRequestsException',
+    'Lambda.ENILimitReachedException',
+    'Lambda.SubnetIPAddressLimitReachedException',
+  ],
   IntervalSeconds: 5,
   MaxAttempts: 14,
   BackoffRate: 2,

@@ -3,6 +3,9 @@
 /** Stands for every error in an `ErrorEquals`. */
 export const ANY_ERROR = 'States.ALL';
 
+/** Of a Task that did not end in its time: Step Functions gives it no cause. */
+export const TIMEOUT = 'States.Timeout';
+
 export interface State {
   readonly Type: string;
   readonly Next?: string;

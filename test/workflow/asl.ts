@@ -55,8 +55,12 @@ export function pausesOf(retrier: Retrier): number {
   ).reduce((sum, seconds) => sum + seconds, 0);
 }
 
-/** No function is free; answered before one begins. */
-export const THROTTLED = 'Lambda.TooManyRequestsException';
+/** No function is free, or no address for it; answered before one begins. */
+export const THROTTLED = [
+  'Lambda.TooManyRequestsException',
+  'Lambda.ENILimitReachedException',
+  'Lambda.SubnetIPAddressLimitReachedException',
+];
 
 /** Errors that a state is tried again after, and how often; an error that is excepted with `MaxAttempts` 0 is none. */
 export function retriesOf({

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
 import { CorruptSnapshotError, LockedError } from '../../lambdas/domain/errors.ts';
 import { partName, runId, type Outcome } from '../../lambdas/domain/policy-run.ts';
 import { parseAsl, retriesOf, tasksOf } from './asl.ts';
@@ -233,7 +234,7 @@ describe.each(tasks.map((task) => [task.name, task] as const))('the state "%s"',
     const ended = found(late, name);
     expect(ended.abortedEarly).toBe(false);
     expect(callsOf(ended, functionName).map(({ signal }) => signal.aborted)).toEqual([true]);
-    expectFailureOf(task, ended, 'States.Timeout', 'States.Timeout');
+    expectFailureOf(task, ended, 'States.Timeout', TIME_WAS_OVER);
   });
 });
 
@@ -249,7 +250,7 @@ describe('the coverage of this suite', () => {
     for (const event of undisturbed.events) alone.record(event);
     const missing = uncovered(await alone.coverage());
     expect(missing).toContain('state "Note that no snapshot was taken"');
-    expect(missing).toContain('"Take the snapshot" by Catch[0] to "Note that no snapshot was taken"');
+    expect(missing).toContain('"Take the snapshot" by Catch[1] to "Note that no snapshot was taken"');
     expect(missing).toContain('"Take the snapshot" by Retry[0] TunnelError to "Take the snapshot"');
     expect(missing).toContain('"Was everything backed up?" by Default to "Some control planes are not backed up"');
     expect(missing).not.toContain('"Take the snapshot" by Next to "Verify the recovery point"');

@@ -28,12 +28,16 @@ const ERRORS_OF_AWS = [
     (name) => `Lambda.${name}`,
   ),
   ...['Lambda.ClientExecutionTimeoutException', 'Lambda.ResourceNotReadyException', 'Lambda.Unknown'],
+  // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, of functions in a VPC
+  ...['EC2ThrottledException', 'EC2UnexpectedException', 'ENILimitReachedException'].map((name) => `Lambda.${name}`),
+  'Lambda.SubnetIPAddressLimitReachedException',
 ];
 
 /** Lambda's own that may pass within a minute. */
 const PASSING_ERRORS_OF_LAMBDA = [
   ...['ServiceException', 'AWSLambdaException', 'SdkClientException'].map((name) => `Lambda.${name}`),
   ...['Lambda.ClientExecutionTimeoutException', 'Lambda.ResourceNotReadyException'],
+  ...['EC2ThrottledException', 'EC2UnexpectedException'].map((name) => `Lambda.${name}`),
 ];
 
 /** Not worth another attempt within seconds: whoever holds the lock works for minutes. */
@@ -132,7 +136,10 @@ describe.each(MACHINE_NAMES)('the file of the machine %s', (name) => {
     for (const { name: state, state: task } of tasksOf(machine)) {
       const names = retriesOf(task).map(({ error }) => error);
       expect([state, PASSING_ERRORS_OF_LAMBDA.filter((error) => !names.includes(error))]).toEqual([state, []]);
-      const [throttled, ...others] = (task.Retry ?? []).filter(({ ErrorEquals }) => ErrorEquals.includes(THROTTLED));
+      const [throttled, ...others] = (task.Retry ?? []).filter(({ ErrorEquals }) =>
+        ErrorEquals.some((error) => THROTTLED.includes(error)),
+      );
+      expect([state, throttled?.ErrorEquals]).toEqual([state, THROTTLED]);
       expect([state, others]).toEqual([state, []]);
       expect(throttled?.JitterStrategy).toBeUndefined();
       const pauses = throttled === undefined ? 0 : pausesOf(throttled);
@@ -145,6 +152,26 @@ describe.each(MACHINE_NAMES)('the file of the machine %s', (name) => {
     const names = statesOf(machine).flatMap(([, { Type, Error }]) => (Type === 'Fail' ? [Error ?? 'by path'] : []));
     expect(names).not.toEqual([]);
     expect(names.filter((name) => name.startsWith('States.'))).toEqual([]);
+  });
+
+  it('gives every Task that did not end in its time a cause, before anybody looks at it', () => {
+    const states = new Map(statesOf(machine));
+    for (const [state, { Type, Catch = [] }] of states) {
+      const [any] = Catch.filter(({ ErrorEquals }) => ErrorEquals.includes('States.ALL'));
+      if (Type !== 'Task' || any === undefined || any.ResultPath === null) continue;
+      const late = Catch.find(({ ErrorEquals }) => ErrorEquals.includes('States.Timeout'));
+      const told = states.get(late?.Next ?? '');
+      expect([state, late?.ResultPath, told]).toMatchObject([
+        state,
+        null,
+        {
+          Type: 'Pass',
+          Parameters: { Error: 'States.Timeout', Cause: expect.stringMatching(/\w/) },
+          ResultPath: any.ResultPath,
+          Next: any.Next,
+        },
+      ]);
+    }
   });
 
   it('catches everything last, so that what is caught by its name is not lost', () => {

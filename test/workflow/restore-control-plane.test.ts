@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
 import {
   restoreResultSchema,
@@ -201,6 +202,7 @@ const recovered = new Map<string, RestoreRun>();
 const exhausted = new Map<string, RestoreRun>();
 const defective = new Map<string, RestoreRun>();
 const late = new Map<string, RestoreRun & { abortedEarly: boolean }>();
+const withoutCause = new Map<string, RestoreRun>();
 
 beforeAll(async () => {
   steps = await loadSteps(machine);
@@ -226,6 +228,9 @@ beforeAll(async () => {
     const start = (options: ScriptedRunOptions) => run({ ...before, [step]: ['hangs', ...lasting.slice(1)] }, options);
     const isLate = ({ functionName, input }: { functionName: string; input: unknown }) =>
       nameOf(functionName, input) === step;
+    // Step Functions gives no cause.
+    const timeouts = times(retries + 1, errorNamed('States.Timeout', ''));
+    withoutCause.set(name, await run({ ...before, [step]: timeouts }));
     late.set(name, await runOutOfTime(start, isLate, state.TimeoutSeconds ?? 0));
   }
 }, 120_000);
@@ -372,8 +377,12 @@ describe.each(SUBJECTS.map((subject) => [subject.name, subject] as const))('the 
       true,
       ...Array<boolean>(retries).fill(false),
     ]);
-    const [error, reason] = retries === 0 ? ['States.Timeout', 'States.Timeout'] : ['TypeError', 'a defect'];
+    const [error, reason] = retries === 0 ? ['States.Timeout', TIME_WAS_OVER] : ['TypeError', 'a defect'];
     expectFailureOf(subject, ended, error, reason);
+  });
+
+  it('has a reason to tell even where its time is over each time, of which nobody says why', () => {
+    expectFailureOf(subject, found(withoutCause, name), 'States.Timeout', TIME_WAS_OVER);
   });
 });
 

@@ -7,7 +7,7 @@ const LIMITS = Object.values(STEPS as Steps).flatMap(({ limitSeconds }) => limit
 
 /** One entry of a Task with all that it may be tried again: each Retry counts for itself. What is throttled only waits. */
 function longestEntry({ TimeoutSeconds = 0, Retry = [] }: AslState): number {
-  const begun = Retry.filter(({ ErrorEquals }) => !ErrorEquals.every((error) => error === THROTTLED));
+  const begun = Retry.filter(({ ErrorEquals }) => !ErrorEquals.every((error) => THROTTLED.includes(error)));
   const attempts = begun.reduce((sum, { MaxAttempts = DEFAULT_RETRIER.MaxAttempts }) => sum + MaxAttempts, 1);
   return attempts * TimeoutSeconds + Retry.reduce((sum, retrier) => sum + pausesOf(retrier), 0);
 }
