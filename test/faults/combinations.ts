@@ -12,6 +12,9 @@ export const FAULTS = [
   'killed after',
   'killed after, abandoned',
   'killed after, a day later',
+  // The step's pods wait for an image that is nowhere, and stand there when the way back begins.
+  'pods that can not begin',
+  'another store at work',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -54,14 +57,22 @@ const LEFT = [
   'StartControlPlane',
 ];
 
+/** The only steps, all on the way there, of faults that say nothing at others. */
+const ONLY: Partial<Record<Fault, readonly string[]>> = {
+  'killed after, abandoned': LEFT,
+  'killed after, a day later': LEFT,
+  'pods that can not begin': ['PrepareData', 'SwapData'],
+  'another store at work': ['MarkControlPlane'],
+};
+
 /** Every fault at every step where it says something. */
 export const COMBINATIONS: readonly Combination[] = FAULTS.flatMap((fault) => [
-  ...(LATE.includes(fault) ? LEFT : FORWARD).map((step) => ({ step, direction: 'forward' as const, fault })),
-  ...(LATE.includes(fault) ? [] : BACK).map((step) => ({ step, direction: 'back' as const, fault })),
+  ...(ONLY[fault] ?? FORWARD).map((step) => ({ step, direction: 'forward' as const, fault })),
+  ...(ONLY[fault] === undefined ? BACK : []).map((step) => ({ step, direction: 'back' as const, fault })),
 ]);
 
 /** Faults after which the machine does not ask the step again, unless it asks whatever the error was. */
-const FINAL: readonly Fault[] = ['final error before', 'final error after', 'timeout'];
+const FINAL: readonly Fault[] = ['final error before', 'final error after', 'timeout', 'pods that can not begin'];
 
 /** How the restore of a combination must end; a process that was killed is resumed. */
 export function expectedEnding({ step, direction, fault }: Combination): Ending {
@@ -72,6 +83,7 @@ export function expectedEnding({ step, direction, fault }: Combination): Ending 
   if (fault === 'killed after, abandoned') return 'abandoned';
   // Nothing was touched yet, so it goes on; behind the fence it is refused and then abandoned.
   if (fault === 'killed after, a day later') return step === 'PrepareData' ? 'restored' : 'abandoned';
+  if (fault === 'another store at work') return 'not-begun';
   if (!FINAL.includes(fault)) return 'restored';
   switch (step) {
     case 'PlanRestore':

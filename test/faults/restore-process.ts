@@ -7,16 +7,19 @@ import { loadConfiguration } from '../../bin/local/configuration-file.ts';
 import { loadMachine, runMachine, type Steps } from '../../bin/local/machine.ts';
 import { openPorts, type Ports } from '../../bin/local/ports.ts';
 import { CorruptSnapshotError, TunnelError } from '../../lambdas/domain/errors.ts';
-import { restoreResultSchema } from '../../lambdas/domain/restore.ts';
+import { lockedRestoreSchema, restoreResultSchema } from '../../lambdas/domain/restore.ts';
 import type { Combination } from './combinations.ts';
+import { workFromOtherStore } from './other-store.ts';
 
 const PAUSE_MILLISECONDS = 300;
 /** A step that runs out of time has begun by then, and most are not done. */
 const CUT_MILLISECONDS = 400;
+const IMAGE_FROM_NOWHERE = 'lifeboat.invalid/nowhere:1';
 
 const [controlPlane = '', operation = '', point = '', planned = 'null'] = process.argv.slice(2);
 const combination = JSON.parse(planned) as Combination | null;
 let isDue = combination !== null;
+let endOtherStore: () => Promise<void> = () => Promise.resolve();
 
 const ports = await openPorts(
   loadConfiguration(undefined, process.cwd()),
@@ -41,6 +44,7 @@ try {
   error = failure;
 }
 const result = await readResult();
+await endOtherStore();
 ports.close();
 process.stdout.write(
   `${JSON.stringify({ occurred: combination === null || !isDue, result: result ?? null, error: error instanceof Error ? `${error.name}: ${error.message}` : null })}\n`,
@@ -55,12 +59,10 @@ function faulty(steps: Steps<Ports>): Steps<Ports> {
         run: async (event: unknown, stepPorts: Ports) => {
           if (isForcedBack(name, event)) throw new CorruptSnapshotError('made up, so that there is a way back');
           if (!isMeant(name, event)) return await step.run(event, stepPorts);
-          return await deliver((cut) =>
-            step.run(
-              event,
-              cut === undefined ? stepPorts : { ...stepPorts, signal: AbortSignal.any([stepPorts.signal, cut]) },
-            ),
-          );
+          if (combination?.fault === 'another store at work') {
+            endOtherStore = await workFromOtherStore(lockedRestoreSchema.parse(event), stepPorts);
+          }
+          return await deliver((changed) => step.run(event, { ...stepPorts, ...changed }));
         },
       },
     ]),
@@ -80,7 +82,7 @@ function directionOf(event: unknown): string | undefined {
   return (event as { direction?: string }).direction;
 }
 
-async function deliver(run: (cut?: AbortSignal) => Promise<unknown>): Promise<unknown> {
+async function deliver(run: (changed?: Partial<Ports>) => Promise<unknown>): Promise<unknown> {
   isDue = false;
   switch (combination?.fault) {
     case 'passing error before':
@@ -94,8 +96,11 @@ async function deliver(run: (cut?: AbortSignal) => Promise<unknown>): Promise<un
       await untilDone(run);
       throw new CorruptSnapshotError('made up, after the effect');
     case 'timeout':
-      await run(AbortSignal.timeout(CUT_MILLISECONDS)).catch(() => undefined);
+      await run({ signal: AbortSignal.timeout(CUT_MILLISECONDS) }).catch(() => undefined);
       throw Object.assign(new Error('made up, in the middle'), { name: 'States.Timeout' });
+    case 'pods that can not begin':
+      await untilDone(() => run({ configuration: withHelperImage(IMAGE_FROM_NOWHERE) }));
+      throw new Error('its pods have begun');
     case 'duplicate delivery':
       await untilDone(run);
       return await run();
@@ -111,6 +116,11 @@ async function deliver(run: (cut?: AbortSignal) => Promise<unknown>): Promise<un
     default:
       return await run();
   }
+}
+
+function withHelperImage(helperImage: string): Ports['configuration'] {
+  const { configuration } = ports;
+  return { ...configuration, restore: { ...configuration.restore, helperImage } };
 }
 
 /** The effect is there when the step says so; it may have to be asked more than once. */
