@@ -1,7 +1,6 @@
 import { placeholderOf } from './pascal-case.ts';
 import { retriersOf, type Patience, type Retrier } from './retries.ts';
-import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
-import { ANY_ERROR, TIMEOUT, type Catcher, type Level, type State } from './states.ts';
+import { ANY_ERROR, TIME_WAS_OVER, TIMEOUT, type Catcher, type Level, type State } from './states.ts';
 import type { Steps } from './step.ts';
 
 /** To another state, or to the end. */

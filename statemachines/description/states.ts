@@ -6,6 +6,9 @@ export const ANY_ERROR = 'States.ALL';
 /** Of a Task that did not end in its time: Step Functions gives it no cause. */
 export const TIMEOUT = 'States.Timeout';
 
+/** What is told in place of one. */
+export const TIME_WAS_OVER = 'the step had not ended when its time was over';
+
 export interface State {
   readonly Type: string;
   readonly Next?: string;

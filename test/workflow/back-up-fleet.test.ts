@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
+import { TIME_WAS_OVER } from '../../statemachines/description/states.ts';
 import { CorruptSnapshotError, LockedError } from '../../lambdas/domain/errors.ts';
 import { partName, runId, type Outcome } from '../../lambdas/domain/policy-run.ts';
 import { parseAsl, retriesOf, tasksOf } from './asl.ts';

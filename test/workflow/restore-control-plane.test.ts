@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { TIME_WAS_OVER } from '../../lambdas/operations/reason.ts';
+import { TIME_WAS_OVER } from '../../statemachines/description/states.ts';
 import { LockedError } from '../../lambdas/domain/errors.ts';
 import {
   restoreResultSchema,
