@@ -16,7 +16,7 @@ import { Workspace, type WorkspaceConfiguration } from '../suite/lifeboat.ts';
 /** Set by a developer to a bed's name: it is used as it is, brought up if need be, and kept after the run. */
 export const KEPT_BED = process.env['LIFEBOAT_E2E_BED'];
 /** The lane in which suites run (lanes.ts): side by side unless said otherwise. */
-export const LANE = process.env['LIFEBOAT_E2E_LANE'] as 'disruptive' | 'alone' | undefined;
+export const LANE = process.env['LIFEBOAT_E2E_LANE'] as 'disruptive' | 'alone' | 'deployed' | undefined;
 /** The bed that the end-to-end suites of a lane share: `mgmt-a` with Cluster API; side by side also `mgmt-b` without. */
 export const E2E_INSTANCE = `${KEPT_BED ?? 'e2e'}${LANE === undefined ? '' : `-${LANE}`}`;
 

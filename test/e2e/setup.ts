@@ -16,7 +16,7 @@ export default async function setUp(): Promise<void> {
   if (LANE === 'alone') return;
   // What a run that was killed has left would be found half alive.
   if (KEPT_BED === undefined) await downBed(E2E_INSTANCE, report);
-  const bed = await upBed({ instance: E2E_INSTANCE, clusters: LANE === 'disruptive' ? 1 : 2, report });
+  const bed = await upBed({ instance: E2E_INSTANCE, clusters: LANE === undefined ? 2 : 1, report });
   const [first, second] = bed.clusters;
   await installHyperShift(first);
   if (second !== undefined) await installHyperShift(second, { machineApi: false });

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { matchesWildcards } from '../suite/iam-wildcards.ts';
 import { asText, nameOf, type Synthesized, type TemplateResource } from './synthesized.ts';
 
 const textOrTexts = z.union([z.string(), z.array(z.string())]).transform((given) => [given].flat());
@@ -41,18 +42,9 @@ export function rolesOf(template: Synthesized): readonly RoleRights[] {
         statements.some(
           ({ Effect, Action, Resource }) =>
             Effect === 'Allow' &&
-            Action.some((pattern) => matches(pattern, action)) &&
-            Resource.some((pattern) => matches(pattern, wanted)),
+            Action.some((pattern) => matchesWildcards(pattern, action)) &&
+            Resource.some((pattern) => matchesWildcards(pattern, wanted)),
         ),
     };
   });
-}
-
-/** IAM's wildcards: `*` for any text, `?` for one character. */
-function matches(pattern: string, text: string): boolean {
-  const expression = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${expression}$`, 'i').test(text);
 }

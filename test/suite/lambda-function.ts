@@ -32,6 +32,7 @@ interface Invocation {
  */
 export class LambdaFunctionProcess {
   readonly #server: Server;
+  readonly #timeoutMilliseconds: number;
   readonly #waiting: Invocation[] = [];
   readonly #running = new Map<string, Invocation>();
   #asking: ServerResponse | undefined;
@@ -39,18 +40,23 @@ export class LambdaFunctionProcess {
   #output = '';
   #ended: Error | undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, timeoutMilliseconds: number) {
     this.#server = server;
+    this.#timeoutMilliseconds = timeoutMilliseconds;
     server.on('request', (request, response) => {
       void this.#serve(request, response);
     });
   }
 
   /** Starts the bundle in a directory; `environment` is all it sees, as in Lambda, but for the Runtime API's own. */
-  static async start(directory: string, environment: Readonly<Record<string, string>>): Promise<LambdaFunctionProcess> {
+  static async start(
+    directory: string,
+    environment: Readonly<Record<string, string>>,
+    timeoutMilliseconds = TIMEOUT_MILLISECONDS,
+  ): Promise<LambdaFunctionProcess> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const started = new LambdaFunctionProcess(server);
+    const started = new LambdaFunctionProcess(server, timeoutMilliseconds);
     const child = spawn(process.execPath, ['--enable-source-maps', BOOTSTRAP], {
       cwd: tmpdir(),
       env: {
@@ -74,6 +80,10 @@ export class LambdaFunctionProcess {
   /** All that the function has printed. */
   get output(): string {
     return this.#output;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
   }
 
   /** Invokes it; FunctionError with the name that Step Functions would match. */
@@ -104,7 +114,7 @@ export class LambdaFunctionProcess {
     this.#asking
       .writeHead(200, {
         'lambda-runtime-aws-request-id': invocation.id,
-        'lambda-runtime-deadline-ms': String(Date.now() + TIMEOUT_MILLISECONDS),
+        'lambda-runtime-deadline-ms': String(Date.now() + this.#timeoutMilliseconds),
       })
       .end(JSON.stringify(invocation.event));
     this.#asking = undefined;

@@ -18,15 +18,17 @@ export interface CommandOutcome {
   readonly stderr: string;
 }
 
+type ClusterWay = { readonly kubeconfig: string } | { readonly secret: string };
+
 /** What `lifeboat.yaml` of a workspace says. */
 export interface WorkspaceConfiguration {
   readonly store: string;
   readonly s3?: { readonly endpoint: string; readonly region: string; readonly forcePathStyle: boolean };
-  readonly managementClusters: Readonly<
-    Record<string, { readonly kubeconfig: string; readonly restore?: { readonly kubeconfig: string } }>
-  >;
+  readonly managementClusters: Readonly<Record<string, ClusterWay & { readonly restore?: ClusterWay }>>;
   readonly policies?: Readonly<Record<string, object>>;
   readonly restore?: { readonly helperImage: string; readonly transfer?: 'attach' | 'presigned-url' };
+  readonly hooks?: readonly object[];
+  readonly aws?: object;
 }
 
 /** A directory with a `lifeboat.yaml`, in which the command line is run as a user runs it. */
@@ -41,8 +43,14 @@ export class Workspace {
 
   static async create(configuration: WorkspaceConfiguration, environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
     const directory = await mkdtemp(join(tmpdir(), 'lifeboat-workspace-'));
-    await writeFile(join(directory, 'lifeboat.yaml'), stringify(configuration));
-    return new Workspace(directory, environment);
+    const workspace = new Workspace(directory, environment);
+    await workspace.configure(configuration);
+    return workspace;
+  }
+
+  /** Puts another `lifeboat.yaml` in place of that one. */
+  async configure(configuration: WorkspaceConfiguration): Promise<void> {
+    await writeFile(join(this.directory, 'lifeboat.yaml'), stringify(configuration));
   }
 
   /** Starts the command line; its output goes where `output` says. */
