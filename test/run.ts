@@ -1,7 +1,7 @@
 /**
  * `npm test`: static checks, then suites without a bed, and beside them the end-to-end suites in lanes on the test bed; a search
- * of all they printed for planted secrets; a table of the slowest suites. The last line is plain `N passed, N failed[, N skipped]`; the exit
- * code is 1 on any failure and when nothing ran.
+ * of all they printed for planted secrets; a table of the slowest suites. `npm run test:whole` leaves nothing out, and also deploys.
+ * The last line is plain `N passed, N failed[, N skipped]`; the exit code is 1 on any failure and when nothing ran.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import * as z from 'zod';
 import { ALONE, DISRUPTIVE, sideBySide, suitePath } from './e2e/lanes.ts';
 import { CapturedOutput } from './suite/captured-output.ts';
 import { bundlePrograms } from './suite/programs.ts';
+import { isWhole } from './suite/extent.ts';
 import { findLeaks, readPlantedSecrets } from './suite/planted-secrets.ts';
 import { slowestSuites, type SuiteTime } from './suite/slowest-suites.ts';
 import { ensureBinaries } from './testbed/binaries.ts';
@@ -48,6 +49,7 @@ try {
   });
   await allEnded([runWithoutBed(binaries), ...(obstacle === undefined ? [runOnBeds(binaries)] : [])]);
   if (obstacle === undefined) {
+    if (isWhole) await runJest('deployed', ['--selectProjects', 'deployed'], { LIFEBOAT_E2E_LANE: 'deployed' });
     await searchForSecrets();
   } else {
     output.print(`end-to-end suites skipped: ${obstacle}`);

@@ -14,7 +14,7 @@ import { recordAwsCalls, type AwsCalls } from './aws-calls.ts';
 import { Cdk } from './cdk.ts';
 import { Cloud, DEPLOYER, type DeployedRole } from './cloud.ts';
 import { FunctionHost } from './function-host.ts';
-import { REGION, startLocalStack, type LocalStack } from './localstack.ts';
+import { ACCOUNT, REGION, startLocalStack, URL_SUFFIX, type LocalStack } from './localstack.ts';
 import { findUnused, judgeCalls } from './rights.ts';
 
 const STACK = 'lifeboat';
@@ -26,8 +26,8 @@ const SECRETS = {
   restore: 'lifeboat/management-clusters/mgmt-a-restore',
 };
 const SAMPLE_INPUT = join(import.meta.dirname, '../../statemachines/restore-control-plane/inputs/newest-point.json');
-const DEPLOYMENT_MILLISECONDS = 480_000;
-const RUN_MILLISECONDS = 300_000;
+const DEPLOYMENT_MILLISECONDS = 900_000;
+const RUN_MILLISECONDS = 600_000;
 
 const NIGHTLY = {
   select: { namespaces: ['clusters'] },
@@ -143,7 +143,7 @@ describe('the application, deployed with the command line of the CDK', () => {
         RestoreMachine: expect.stringContaining(':stateMachine:'),
         EventBus: expect.stringContaining(':event-bus/'),
       });
-      keyArn = `arn:aws:kms:${REGION}:000000000000:key/${await physicalName('RecoveryPointsKey')}`;
+      keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/${await physicalName('RecoveryPointsKey')}`;
     },
     DEPLOYMENT_MILLISECONDS,
   );
@@ -222,7 +222,9 @@ describe('the application, deployed with the command line of the CDK', () => {
 
   it('judges its policies, and prints the metrics that alarms look at', async () => {
     await cloud.fire(await cloud.scheduledTarget(await physicalName('ObservabilitySchedule')), '2026-01-03T03:15:00Z');
-    const line = await functions.lineOf(`${STACK}-ObservabilityReportStatus`, '"_aws"');
+    const { answer } = await functions.invocationOf(`${STACK}-ObservabilityReportStatus`);
+    expect(answer).toMatchObject({ isError: false, payload: { policies: [{ policy: 'nightly', problems: [] }] } });
+    const [line = ''] = functions.linesOf(`${STACK}-ObservabilityReportStatus`, '"_aws"');
     const { _aws, ...values } = JSON.parse(line) as { _aws: { CloudWatchMetrics: { Namespace: string }[] } };
     expect(_aws.CloudWatchMetrics[0]?.Namespace).toBe(METRIC_NAMESPACE);
     expect(values).toMatchObject({
@@ -247,6 +249,7 @@ describe('the application, deployed with the command line of the CDK', () => {
   it('lets each function call what it calls, and nothing unasked for', async () => {
     const account = {
       region: REGION,
+      urlSuffix: URL_SUFFIX,
       keyArn,
       secrets: await cloud.secrets(),
       buses: new Map([[STACK, output('EventBus')]]),

@@ -75,17 +75,18 @@ export class FunctionHost {
     return this.invocations.filter(({ name }) => name.startsWith(prefix));
   }
 
-  /** The first line with a text that a function prints, by the beginning of its name; waits for it. */
-  async lineOf(prefix: string, part: string): Promise<string> {
-    return await waitFor(
-      `a line of ${prefix} with ${part}`,
-      () =>
-        this.#all
-          .filter(({ name }) => name.startsWith(prefix))
-          .flatMap(({ process }) => process.output.split('\n').slice(0, -1))
-          .find((line) => line.includes(part)),
-      { timeoutSeconds: 30 },
-    );
+  /** The first of a function, by the beginning of its name; waits for its end. */
+  async invocationOf(prefix: string): Promise<Invocation> {
+    const first = () => this.invocationsOf(prefix).at(0);
+    return await waitFor(`an invocation of ${prefix}`, first, { timeoutSeconds: 60 });
+  }
+
+  /** All lines with a text in them that a function has printed, by the beginning of its name. */
+  linesOf(prefix: string, part: string): string[] {
+    return this.#all
+      .filter(({ name }) => name.startsWith(prefix))
+      .flatMap(({ process }) => process.output.split('\n'))
+      .filter((line) => line.includes(part));
   }
 
   async stop(): Promise<void> {

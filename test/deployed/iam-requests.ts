@@ -14,6 +14,8 @@ export interface IamRequest {
 /** What has to be known of the account to say which resources a call is about. */
 export interface Account {
   readonly region: string;
+  /** `amazonaws.com`, as the templates of the account have it. */
+  readonly urlSuffix: string;
   /** ARNs of secrets by their names. */
   readonly secrets: ReadonlyMap<string, string>;
   /** Of the key that encrypts the buckets. */
@@ -69,7 +71,7 @@ function s3Requests(call: AwsCall, account: Account): Asked[] {
   const ofKey = (action: string) => ({
     action,
     resource: account.keyArn,
-    context: { 'kms:viaservice': `s3.${account.region}.amazonaws.com` },
+    context: { 'kms:viaservice': `s3.${account.region}.${account.urlSuffix}` },
   });
   const context = contextOf(call);
   return ofObject(call).flatMap((action) => {

@@ -13,6 +13,8 @@ const START_SECONDS = 120;
 export const REGION = 'eu-central-1';
 /** LocalStack's, for whoever comes with credentials that are no number of an account. */
 export const ACCOUNT = '000000000000';
+/** What LocalStack puts into templates for `AWS::URLSuffix`: its own host. */
+export const URL_SUFFIX = '127.0.0.1';
 
 /** One account of AWS, empty at first. */
 export interface LocalStack {

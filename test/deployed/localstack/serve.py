@@ -15,6 +15,8 @@ import older_python  # noqa: F401
 sys.modules["crontab"] = types.SimpleNamespace(CronTab=None)
 
 from localstack.runtime.main import main  # noqa: E402
+from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor  # noqa: E402
+from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent  # noqa: E402
 from localstack.services.lambda_.invocation.docker_runtime_executor import DockerRuntimeExecutor  # noqa: E402
 from localstack.services.lambda_.invocation.lambda_models import InvocationResult  # noqa: E402
 from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager  # noqa: E402
@@ -23,6 +25,7 @@ from localstack.services.lambda_.invocation.version_manager import LambdaVersion
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # The host ends a function at its timeout, and answers then.
 GRACE_SECONDS = 60
+KEPT = ("Retain", "RetainExceptOnCreate")
 
 
 def unpacked(code):
@@ -55,6 +58,20 @@ def invoke(self, *, invocation):
     )
 
 
+def retaining(execute):
+    """CloudFormation's DeletionPolicy, which LocalStack passes over: it would delete the bucket with all recovery points."""
+
+    def execute_or_retain(self, action, logical_resource_id, **rest):
+        template = self._change_set.stack.processed_template or {}
+        policy = template.get("Resources", {}).get(logical_resource_id, {}).get("DeletionPolicy")
+        if action.value == "Remove" and policy in KEPT and not rest.get("part_of_replacement"):
+            return ProgressEvent(OperationStatus.SUCCESS, resource_model={})
+        return execute(self, action=action, logical_resource_id=logical_resource_id, **rest)
+
+    return execute_or_retain
+
+
+ChangeSetModelExecutor._execute_resource_action = retaining(ChangeSetModelExecutor._execute_resource_action)
 DockerRuntimeExecutor.prepare_version = classmethod(lambda cls, version: None)
 DockerRuntimeExecutor.cleanup_version = classmethod(lambda cls, version: None)
 DockerRuntimeExecutor.validate_environment = classmethod(lambda cls: True)
