@@ -4,11 +4,17 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListSecretsCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { DescribeExecutionCommand, GetExecutionHistoryCommand, SFNClient } from '@aws-sdk/client-sfn';
+import {
+  DescribeExecutionCommand,
+  DescribeStateMachineCommand,
+  paginateGetExecutionHistory,
+  SFNClient,
+} from '@aws-sdk/client-sfn';
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { waitFor } from '../testbed/waiting.ts';
 import { ACCOUNT, REGION } from './localstack.ts';
 import { parsePolicy, type Statement } from './iam-policies.ts';
+import type { IamRequest } from './iam-requests.ts';
 
 /** Whoever deploys, and looks on. */
 export const DEPLOYER = { AWS_ACCESS_KEY_ID: 'deployer', AWS_SECRET_ACCESS_KEY: 'of-nobody' };
@@ -25,6 +31,12 @@ interface ScheduledTarget {
   readonly roleArn: string;
   /** With what Scheduler puts in place of its context attributes still to be put there. */
   readonly input: string;
+}
+
+/** What a service asks for when it calls a function by a role. */
+export function invocation(roleArn: string, functionArn: string): IamRequest {
+  const role = roleArn.slice(roleArn.lastIndexOf('/') + 1);
+  return { role, action: 'lambda:InvokeFunction', resource: functionArn, context: {} };
 }
 
 /** The account behind LocalStack as its owner sees it. */
@@ -134,25 +146,19 @@ export class Cloud {
     );
   }
 
-  /** The functions that an execution has called. */
-  async calledBy(machineArn: string, execution: string): Promise<Set<string>> {
+  /** The invocations of functions that an execution has made, by its machine's role. */
+  async invocationsBy(machineArn: string, execution: string): Promise<IamRequest[]> {
     const executionArn = this.#executionArn(machineArn, execution);
+    const { roleArn = '' } = await this.#machines.send(
+      new DescribeStateMachineCommand({ stateMachineArn: machineArn }),
+    );
     const called = new Set<string>();
-    let nextToken: string | undefined;
-    do {
-      const page = await this.#machines.send(
-        new GetExecutionHistoryCommand({
-          executionArn,
-          maxResults: 1000,
-          ...(nextToken !== undefined && { nextToken }),
-        }),
-      );
-      for (const { lambdaFunctionScheduledEventDetails: details } of page.events ?? []) {
+    for await (const { events = [] } of paginateGetExecutionHistory({ client: this.#machines }, { executionArn })) {
+      for (const { lambdaFunctionScheduledEventDetails: details } of events) {
         if (details?.resource !== undefined) called.add(details.resource);
       }
-      nextToken = page.nextToken;
-    } while (nextToken !== undefined);
-    return called;
+    }
+    return [...called].map((functionArn) => invocation(roleArn, functionArn));
   }
 
   #executionArn(machineArn: string, execution: string): string {

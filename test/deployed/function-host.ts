@@ -26,7 +26,7 @@ interface Answer {
 }
 
 export interface Invocation {
-  /** Of the function, as CloudFormation has named it. */
+  /** Of the function, as CloudFormation has named it: its physical name. */
   readonly name: string;
   readonly event: unknown;
   readonly answer: Answer;
@@ -42,7 +42,7 @@ export class FunctionHost {
   readonly #awsEndpoint: () => string;
   readonly #idle = new Map<string, LambdaFunctionProcess[]>();
   readonly #all: { readonly name: string; readonly process: LambdaFunctionProcess }[] = [];
-  readonly invocations: Invocation[] = [];
+  readonly #invocations: Invocation[] = [];
 
   private constructor(server: Server, awsEndpoint: () => string) {
     this.#server = server;
@@ -70,21 +70,20 @@ export class FunctionHost {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
-  /** Those of a function, by the beginning of its name. */
-  invocationsOf(prefix: string): Invocation[] {
-    return this.invocations.filter(({ name }) => name.startsWith(prefix));
+  invocationsOf(functionName: string): Invocation[] {
+    return this.#invocations.filter(({ name }) => name === functionName);
   }
 
-  /** The first of a function, by the beginning of its name; waits for its end. */
-  async invocationOf(prefix: string): Promise<Invocation> {
-    const first = () => this.invocationsOf(prefix).at(0);
-    return await waitFor(`an invocation of ${prefix}`, first, { timeoutSeconds: 60 });
+  /** The first of a function; waits for its end. */
+  async invocationOf(functionName: string): Promise<Invocation> {
+    const first = () => this.invocationsOf(functionName).at(0);
+    return await waitFor(`an invocation of ${functionName}`, first, { timeoutSeconds: 60 });
   }
 
-  /** All lines with a text in them that a function has printed, by the beginning of its name. */
-  linesOf(prefix: string, part: string): string[] {
+  /** All lines with a text in them that a function has printed. */
+  linesOf(functionName: string, part: string): string[] {
     return this.#all
-      .filter(({ name }) => name.startsWith(prefix))
+      .filter(({ name }) => name === functionName)
       .flatMap(({ process }) => process.output.split('\n'))
       .filter((line) => line.includes(part));
   }
@@ -98,7 +97,7 @@ export class FunctionHost {
   async #serve(request: IncomingMessage): Promise<Answer> {
     const task = taskSchema.parse(await json(request));
     const answer = await this.#run(task);
-    this.invocations.push({ name: task.name, event: task.event, answer });
+    this.#invocations.push({ name: task.name, event: task.event, answer });
     return answer;
   }
 

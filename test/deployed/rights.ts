@@ -12,9 +12,14 @@ interface Judgement {
   readonly denied: readonly string[];
 }
 
-/** Asks of every recorded call whether its role may do it. */
-export function judgeCalls(calls: readonly AwsCall[], roles: Roles, account: Account): Judgement {
-  const requests = calls.flatMap((call) => iamRequestsOf(call, account));
+/** Asks of every recorded call whether its role may do it, and of `invocations`, which services have made by a role. */
+export function judgeCalls(
+  calls: readonly AwsCall[],
+  invocations: readonly IamRequest[],
+  roles: Roles,
+  account: Account,
+): Judgement {
+  const requests = [...calls.flatMap((call) => iamRequestsOf(call, account)), ...invocations];
   const denied = requests.filter((request) => !isAllowed(roles.get(request.role)?.statements ?? [], request));
   const lines = denied.map(
     ({ role, action, resource }) => `${roles.get(role)?.name ?? `unknown role "${role}"`} ${action} ${resource}`,
@@ -49,14 +54,10 @@ export function findUnused(requests: readonly IamRequest[], roles: Roles): Unuse
       }
     }
   }
-  const explained = new Set<string>();
-  const unexplained = [...unused].filter((line) => {
-    const reason = Object.keys(REASONS).find((pattern) => new RegExp(pattern).test(line));
-    if (reason !== undefined) explained.add(reason);
-    return reason === undefined;
-  });
+  const reasonOf = (line: string) => REASONS.find(([pattern]) => pattern.test(line));
+  const needed = new Set([...unused].map(reasonOf));
   return {
-    unexplained: unexplained.sort(),
-    idle: Object.keys(REASONS).filter((reason) => !explained.has(reason)),
+    unexplained: [...unused].filter((line) => reasonOf(line) === undefined).sort(),
+    idle: REASONS.filter((reason) => !needed.has(reason)).map(([, reason]) => reason),
   };
 }
