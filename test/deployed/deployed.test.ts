@@ -24,7 +24,7 @@ const BUCKET = 'lifeboat-deployed-points';
 const CONTROL_PLANE = 'mgmt-a/clusters/prod';
 const SECRETS = {
   backup: 'lifeboat/management-clusters/mgmt-a',
-  restore: 'lifeboat/management-clusters/mgmt-a-restore',
+  restore: 'lifeboat/restores/mgmt-a',
 };
 const SAMPLE_INPUT = join(import.meta.dirname, '../../statemachines/restore-control-plane/inputs/newest-point.json');
 const DEPLOYMENT_MILLISECONDS = 900_000;
