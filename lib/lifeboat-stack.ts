@@ -35,6 +35,8 @@ export class LifeboatStack extends Stack {
       env,
       tags,
       description: 'Lifeboat: recovery points of hosted control planes',
+      // CloudFormation counts white space as well.
+      suppressTemplateIndentation: true,
     });
     if (permissionsBoundary !== undefined) {
       const boundary = ManagedPolicy.fromManagedPolicyArn(this, 'Boundary', permissionsBoundary);

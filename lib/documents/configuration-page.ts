@@ -72,13 +72,6 @@ ${sections.flat().join('\n\n')}
 `;
 }
 
-/** The options below one key as a table, for pages that are about them. */
-export function optionsTable(key: string): string {
-  const property = root.properties?.[key];
-  if (property === undefined) throw new Error(`lifeboat.yaml has no "${key}"`);
-  return table(rowsOf(property, key, false));
-}
-
 function table(rows: readonly Row[]): string {
   return markdownTable(
     COLUMNS,

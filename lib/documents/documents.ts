@@ -1,7 +1,7 @@
 /** `npm run documents`: writes the pages and sections that are made from the code itself. A test says that they are up to date. */
 import { costTable } from '../costs/costs.ts';
 import { commandsPage } from './commands-page.ts';
-import { configurationPage, optionsTable } from './configuration-page.ts';
+import { configurationPage } from './configuration-page.ts';
 import { withSection } from './markdown.ts';
 import { readPage, writePage } from './pages.ts';
 
@@ -10,7 +10,6 @@ export function writtenPages(): Readonly<Record<string, string>> {
   return {
     'configuration.md': configurationPage(),
     'commands.md': commandsPage(),
-    'aws.md': withSection(readPage('aws.md'), 'npm run documents', optionsTable('aws')),
     'costs.md': withSection(readPage('costs.md'), 'npm run costs', costTable()),
   };
 }

@@ -23,8 +23,8 @@ afterAll(() => {
 /** `npx cdk synth --quiet` as in a fresh clone of somebody careful: no credentials, no region, no home, no network, and files are private. */
 async function synth(name: string, args: readonly string[] = []) {
   const output = join(temporary, name);
-  const command = ['npx', '--no-install', 'cdk', 'synth', '--quiet'];
-  const child = spawn('sh', ['-c', 'umask 077; exec "$@"', 'sh', ...command, '--output', output, ...args], {
+  const umask = process.umask(0o077);
+  const child = spawn('npx', ['--no-install', 'cdk', 'synth', '--quiet', '--output', output, ...args], {
     cwd: ROOT,
     env: {
       PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
@@ -37,6 +37,7 @@ async function synth(name: string, args: readonly string[] = []) {
     timeout: TIMEOUT_MILLISECONDS,
     killSignal: 'SIGKILL',
   });
+  process.umask(umask);
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
