@@ -43,7 +43,9 @@ export async function recordAwsCalls(target: string): Promise<AwsCalls> {
     // What S3 takes may be large, and goes through as it comes.
     const body = service === 's3' ? undefined : await buffer(incoming);
     calls.push({ role, service, method, url, headers: textOf(headers), body: parsed(body) });
-    const { expect: _answeredHere, ...passed } = headers;
+    const passed = { ...headers };
+    // "100 Continue" was said here.
+    delete passed.expect;
     const onward = forward(url, { method, headers: passed, agent: false });
     onward.once('response', (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);

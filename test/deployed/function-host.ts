@@ -106,20 +106,19 @@ export class FunctionHost {
     const idle = this.#idle.get(key) ?? [];
     this.#idle.set(key, idle);
     const running = idle.pop() ?? (await this.#start(deployed));
-    const timeout = Promise.withResolvers<Answer>();
-    let isAlive = true;
+    const { promise: timedOut, resolve: timeOut } = Promise.withResolvers<undefined>();
     const timer = setTimeout(() => {
-      isAlive = false;
-      void running.stop();
-      const errorMessage = `Task timed out after ${deployed.timeoutSeconds}.00 seconds`;
-      timeout.resolve({ isError: true, payload: { errorType: 'Sandbox.Timedout', errorMessage } });
+      timeOut(undefined);
     }, deployed.timeoutSeconds * 1000);
-    try {
-      return await Promise.race([answerOf(running, event), timeout.promise]);
-    } finally {
-      clearTimeout(timer);
-      if (isAlive && !running.hasEnded) idle.push(running);
+    const answer = await Promise.race([answerOf(running, event), timedOut]);
+    clearTimeout(timer);
+    if (answer === undefined) {
+      await running.stop();
+      const errorMessage = `Task timed out after ${deployed.timeoutSeconds}.00 seconds`;
+      return { isError: true, payload: { errorType: 'Sandbox.Timedout', errorMessage } };
     }
+    if (!running.hasEnded) idle.push(running);
+    return answer;
   }
 
   async #start({ name, version, role, code, layers, environment, timeoutSeconds }: Omit<Task, 'event'>) {

@@ -97,7 +97,7 @@ export class LambdaFunctionProcess {
 
   /** Ends the process, and gives what it has printed to the search for secrets. */
   async stop(): Promise<void> {
-    if (this.#child?.exitCode === null) {
+    if (this.#child !== undefined && this.#ended === undefined) {
       this.#child.kill('SIGKILL');
       await once(this.#child, 'close');
     }
