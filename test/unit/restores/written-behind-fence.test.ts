@@ -56,7 +56,7 @@ describe('the old datastore, to which somebody has written behind the fence', ()
     const { connect } = restore.ports;
     const withReadyPods = async (name: string): Promise<Cluster> => {
       const cluster = await connect(name);
-      const { list } = cluster.api;
+      const list = cluster.api.list.bind(cluster.api);
       const isReady = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
       const status = { ...isReady, containerStatuses: [{ state: { running: {} } }] };
       cluster.api.list = async (...asked) => (await list(...asked)).map((pod) => ({ ...pod, status }));
