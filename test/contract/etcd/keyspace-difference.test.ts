@@ -190,7 +190,7 @@ describe.each(['3.5', '3.6'] as const)('a snapshot of etcd %s and the live etcd'
     expect((await differenceOf(etcd, path)).named.vanishes).toContain('namespaces/new');
   });
 
-  it('have the sampled keys in common, by revision and content, where nothing was done since', async () => {
+  it('have the sampled keys in common, by content, where nothing was done since', async () => {
     const file = await saveSnapshot(etcd);
     const sample = await sampleKeys(file, 5, randomNumbers(seed));
     expect(sample.map(({ key }) => key)).toContain('/registry/namespaces/kube-system');
@@ -199,11 +199,7 @@ describe.each(['3.5', '3.6'] as const)('a snapshot of etcd %s and the live etcd'
       Promise.all(
         sample.map(async ({ key }) => {
           const { kvs } = await client.range({ key: Buffer.from(key) });
-          return kvs.map(({ modRevision, value }) => ({
-            key,
-            modRevision,
-            sha256: createHash('sha256').update(value).digest('hex'),
-          }));
+          return kvs.map(({ value }) => ({ key, sha256: createHash('sha256').update(value).digest('hex') }));
         }),
       ),
     );
