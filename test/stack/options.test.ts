@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { rolesOf } from './roles.ts';
 import { asText, synthesize } from './synthesized.ts';
 
@@ -200,7 +200,10 @@ describe('alarms', () => {
   });
 
   it('of which nobody hears are warned of', () => {
+    // The library prints warnings as well.
+    const printed = jest.spyOn(console, 'error').mockReturnValue(undefined);
     const { findings } = synthesize({ aws: { alarms: undefined } });
+    printed.mockRestore();
     expect(findings).toEqual([expect.stringMatching(/^Nobody hears of the alarms\. Write "aws: \{ alarms: \{ email/)]);
   });
 });
