@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capture } from '../suite/captured-output.ts';
 import { ensurePythonEnvironment } from '../suite/python-environment.ts';
+import { untilAnswers } from '../suite/until-answers.ts';
 import { freePorts } from '../testbed/free-ports.ts';
-import { requireRunning, startDetached, stopProcess } from '../testbed/process.ts';
-import { waitFor } from '../testbed/waiting.ts';
+import { startDetached, stopProcess } from '../testbed/process.ts';
 
 const ROOM = join(import.meta.dirname, 'localstack');
 const START_SECONDS = 120;
@@ -61,28 +61,6 @@ export async function startLocalStack(functionHost: string): Promise<LocalStack>
     await rm(directory, { recursive: true });
   };
   const endpoint = `http://${address}`;
-  try {
-    await waitFor(
-      `LocalStack at ${endpoint} to answer`,
-      async () => {
-        await requireRunning(record);
-        return answers(`${endpoint}/_localstack/health`);
-      },
-      { timeoutSeconds: START_SECONDS, intervalMilliseconds: 200 },
-    );
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  await untilAnswers({ record, url: `${endpoint}/_localstack/health`, timeoutSeconds: START_SECONDS, stop });
   return { endpoint, stop };
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false;
-  }
 }

@@ -73,7 +73,7 @@ export const etcdDriver: DatastoreDriver<DedicatedEtcd, EtcdEntry, StreamedEntry
     });
   },
 
-  sample: (file, count, random, options) => sampleKeys(file, count, random, options),
+  sample: sampleKeys,
   unlike: (sample, datastore, { tls, ...reach }) => unlikeKeys(sample, { ...datastore, tls }, reach),
   writeMark: async (datastore, { tls, ...reach }) => String(await highestRevision({ ...datastore, tls }, reach)),
   seal: (mark, datastore, { tls, ...reach }) => sealMembers(Number(mark), { ...datastore, tls }, reach),

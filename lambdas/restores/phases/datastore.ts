@@ -1,5 +1,4 @@
 import { GateError } from '../../domain/errors.ts';
-import type { DirectedRestore } from '../../domain/restore.ts';
 import type { ClusterRunPorts } from '../../operations/ports.ts';
 import { accessTo } from '../../recovery-points/reach.ts';
 import type { OpenedRestore } from '../open-restore.ts';
@@ -38,18 +37,13 @@ export const startDatastore = behindFence({
   isOver: (item, ports) => startsNothing('start-datastore', item, ports),
   look: (restore, item, ports) => {
     const start = restore.strategy.start(restore, item.direction, ports);
-    const compare = item.direction === 'forward' ? compareWithPoint : compareWithBefore;
-    return async (seconds) => {
-      return (await start(seconds)) ?? (await compare(restore, item, ports));
-    };
+    const compare = () =>
+      item.direction === 'forward' ? compareWithPoint(restore, ports) : compareWithBefore(restore, ports);
+    return async (seconds) => (await start(seconds)) ?? (await compare());
   },
 });
 
-async function compareWithPoint(
-  restore: OpenedRestore,
-  _item: DirectedRestore,
-  { signal }: ClusterRunPorts,
-): Promise<undefined> {
+async function compareWithPoint(restore: OpenedRestore, { signal }: ClusterRunPorts): Promise<undefined> {
   const access = await accessTo(restore, signal);
   for (const { plan, datastore, driver } of restore.datastores) {
     const { sample } = plan;
@@ -67,11 +61,8 @@ async function compareWithPoint(
  * Gives what it waits for. What was written later, behind the fence as well, is there as before and no reason to stop. Where somebody may
  * have replaced the data meanwhile, what is found is theirs; so is what was served again already.
  */
-async function compareWithBefore(
-  restore: OpenedRestore,
-  { operation }: DirectedRestore,
-  ports: ClusterRunPorts,
-): Promise<string | undefined> {
+async function compareWithBefore(restore: OpenedRestore, ports: ClusterRunPorts): Promise<string | undefined> {
+  const { operation } = restore.plan;
   const fenced = await readFenced(operation, ports);
   if (fenced === undefined || (await readBreach(operation, ports)) !== undefined) return undefined;
   if (await isOldStarted(operation, ports)) return undefined;

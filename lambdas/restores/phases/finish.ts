@@ -54,13 +54,9 @@ export async function finishRestore(
   const isKept = (await whyKept(item.operation, item.direction, ports)) !== undefined;
   const clearing = { direction: item.direction, isRestored, isKept };
   const clear = await restore.strategy.clear(restore, clearing, ports);
-  let isCleared = false;
   const attempted = await repeatUntilDone(item, goal, ports, async (workedSeconds) => {
-    if (!isCleared) {
-      const waitsFor = await clear(workedSeconds);
-      if (waitsFor !== undefined) return waitsFor;
-      isCleared = true;
-    }
+    const waitsFor = await clear(workedSeconds);
+    if (waitsFor !== undefined) return waitsFor;
     const crashed = await eachNamespace(plan, (namespace) => crashedPods(cluster.api, namespace));
     if (crashed.length > 0 && workedSeconds < CRASHED_SECONDS)
       return `${crashed.join(', ')} crashed and must come up again`;

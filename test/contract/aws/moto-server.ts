@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensurePythonEnvironment } from '../../suite/python-environment.ts';
+import { untilAnswers } from '../../suite/until-answers.ts';
 import { freePorts } from '../../testbed/free-ports.ts';
-import { requireRunning, startDetached, stopProcess } from '../../testbed/process.ts';
-import { waitFor } from '../../testbed/waiting.ts';
+import { startDetached, stopProcess } from '../../testbed/process.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'moto', 'requirements.txt');
 
@@ -30,28 +30,6 @@ export async function startMoto(): Promise<MotoServer> {
     await rm(directory, { recursive: true });
   };
   const endpoint = `http://127.0.0.1:${port}`;
-  try {
-    await waitFor(
-      `moto at ${endpoint} to answer`,
-      async () => {
-        await requireRunning(record);
-        return answers(`${endpoint}/moto-api/`);
-      },
-      { timeoutSeconds: 60, intervalMilliseconds: 200 },
-    );
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  await untilAnswers({ record, url: `${endpoint}/moto-api/`, timeoutSeconds: 60, stop });
   return { endpoint, stop };
-}
-
-async function answers(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false;
-  }
 }
