@@ -1,13 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll } from '@jest/globals';
-import { App } from 'aws-cdk-lib';
+import type { App } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import * as z from 'zod';
 import { configurationSchema } from '../../lambdas/domain/configuration.ts';
-import { deploymentOf } from '../../lib/deployable.ts';
-import { LifeboatStack } from '../../lib/lifeboat-stack.ts';
+import { synthesize as synthesizeStack } from '../../lib/synthesis.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -60,10 +59,6 @@ export function bundlesOf(code: string): Readonly<Record<string, string>> {
   return Object.fromEntries(functions.map((name) => [name, directory]));
 }
 
-const { context: stackContext } = z
-  .object({ context: z.record(z.string(), z.unknown()) })
-  .parse(JSON.parse(readFileSync(join(ROOT, 'cdk.json'), 'utf8')));
-
 /** Sections of a configuration; what `aws` says is added to what it says otherwise. */
 export interface Sections {
   readonly aws?: object;
@@ -83,16 +78,9 @@ export function configurationWith({ aws, ...sections }: Sections = {}) {
 
 /** The template of a configuration, as `cdk synth` makes it. */
 export function synthesize(sections: Sections = {}, functionBundles = bundles): Synthesized {
+  const directory = mkdtempSync(join(temporary, 'cdk.out-'));
   const configuration = configurationWith(sections);
-  const outdir = mkdtempSync(join(temporary, 'cdk.out-'));
-  const app = new App({ outdir, context: stackContext, analyticsReporting: false });
-  const stack = new LifeboatStack(app, {
-    configuration,
-    deployment: deploymentOf(configuration),
-    bundles: functionBundles,
-  });
-  const assembly = app.synth();
-  const artifact = assembly.getStackArtifact(stack.artifactId);
+  const { app, artifact } = synthesizeStack({ configuration, bundles: functionBundles, outdir: directory });
   const { Resources, Outputs } = assemblySchema.parse(artifact.template);
   const resources = Object.entries(Resources).map(([id, resource]) => ({ id, ...resource }));
   const ofType = (type: string) => resources.filter((resource) => resource.Type === type);
@@ -108,7 +96,7 @@ export function synthesize(sections: Sections = {}, functionBundles = bundles): 
     outputs: Object.fromEntries(Object.entries(Outputs).map(([name, { Value }]) => [name, Value])),
     findings: [...nagFindings(app), ...artifact.messages.map(({ id, entry }) => `${asText(entry.data)} at ${id}`)],
     tags: artifact.tags,
-    directory: outdir,
+    directory,
   };
 }
 

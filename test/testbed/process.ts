@@ -51,6 +51,9 @@ export async function requireRunning(record: ProcessRecord): Promise<void> {
   if (!(await isRunning(record))) throw await endedError(record.name, record.logPath);
 }
 
+/** For programs in Go: memory is there, and a fifth of an API server's start is the collection of garbage. */
+export const GO_ENVIRONMENT = { GOGC: '400' };
+
 export interface StartOptions {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
@@ -74,7 +77,7 @@ export async function startDetached(options: StartOptions): Promise<ProcessRecor
       detached: true,
       cwd: '/',
       stdio: ['ignore', log.fd, log.fd],
-      env: { PATH: process.env['PATH'], ...options.env },
+      env: { PATH: process.env['PATH'], ...GO_ENVIRONMENT, ...options.env },
     });
     await once(child, 'spawn');
     child.unref();

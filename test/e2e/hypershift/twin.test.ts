@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readAuditEntries, WRITE_VERBS } from '../../testbed/audit-log.ts';
 import type { ManagementCluster } from '../../testbed/management-cluster.ts';
 import { createHostedCluster, type HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import { fillHostedEtcd } from '../../testbed/hypershift/fill.ts';
@@ -9,6 +10,8 @@ import { waitFor } from '../../testbed/waiting.ts';
 import { plantHostedCluster, retireHostedCluster, SETUP_TIMEOUT_MILLISECONDS, sharedBed } from '../bed.ts';
 
 const NAMESPACE = 'twin';
+/** As whom the twin asks, and kubectl of these tests. */
+const ADMINISTRATOR = 'lifeboat-testbed-admin';
 const FINALIZER = 'hypershift.openshift.io/finalizer';
 const TEST_TIMEOUT_MS = 240_000;
 
@@ -179,6 +182,23 @@ describe('the twin of the HyperShift operator', () => {
         `etcd-${member}.etcd-discovery.${highlyAvailable.controlPlaneNamespace}.svc`;
       expect(peers.sort()).toEqual([0, 1, 2].map(host));
       expect(await highlyAvailable.metrics(0)).toContain('etcd_server_has_leader 1');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'writes nothing in a pass that finds nothing to change',
+    async () => {
+      let since = new Date();
+      await eventually('three passes without a write', async () => {
+        const entries = await readAuditEntries(cluster.auditLogPath, ADMINISTRATOR, since);
+        const writes = entries.filter(({ verb }) => WRITE_VERBS.includes(verb));
+        const wrote = writes.some(({ namespace }) => namespace?.startsWith(NAMESPACE));
+        if (wrote) since = new Date();
+        return (
+          !wrote && entries.filter(({ resource, verb }) => resource === 'nodepools' && verb === 'list').length >= 3
+        );
+      });
     },
     TEST_TIMEOUT_MS,
   );

@@ -1,3 +1,4 @@
+import { GO_ENVIRONMENT } from '../process.ts';
 import type { PodTemplate, Volume, VolumeMount } from './resources.ts';
 
 /** Secrets and ConfigMaps that a container sees as directories: name to path. */
@@ -72,6 +73,7 @@ export function podTemplate(plan: PodPlan): PodTemplate {
           env: [
             { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
             { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+            ...Object.entries(GO_ENVIRONMENT).map(([name, value]) => ({ name, value })),
           ],
           ports: Object.entries(plan.ports ?? {}).map(([name, containerPort]) => ({ name, containerPort })),
           volumeMounts: [...mounts, ...(plan.extraVolumeMounts ?? [])],
