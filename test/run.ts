@@ -17,7 +17,8 @@ import { ensureBinaries } from './testbed/binaries.ts';
 import { findObstacle } from './testbed/prerequisites.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Two lists that run at the same time, as long as each other. */
+/** They take what the suites leave, of which some would end for want of time. */
+const BEHIND_SUITES = ['nice', '-n', '19'] as const;
 const CHECKS = [['eslint --max-warnings 0 .'], ['tsc --noEmit', 'prettier --check --log-level warn .', 'knip']];
 /** Suites mostly wait for clusters: two cores carry so many beside the one of the disruptive lane. */
 const WORKERS_SIDE_BY_SIDE = 3;
@@ -47,7 +48,11 @@ try {
   const binaries = ensureBinaries((line) => {
     output.print(line);
   });
-  await allEnded([runWithoutBed(binaries), ...(obstacle === undefined ? [runOnBeds(binaries)] : [])]);
+  await allEnded([
+    ...CHECKS.map(runChecks),
+    runWithoutBed(binaries),
+    ...(obstacle === undefined ? [runOnBeds(binaries)] : []),
+  ]);
   if (obstacle === undefined) {
     if (isWhole) await runJest('deployed', ['--selectProjects', 'deployed'], { LIFEBOAT_E2E_LANE: 'deployed' });
     await searchForSecrets();
@@ -76,12 +81,11 @@ async function allEnded(works: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-/** What computes comes first, while the beds come up; what waits for servers runs beside what waits for clusters. */
+/** What waits for servers runs beside what waits for clusters; what computes comes last, when both cores are free. */
 async function runWithoutBed(binaries: Promise<unknown>): Promise<void> {
-  await allEnded(CHECKS.map(runChecks));
-  await runJest('quick', ['--selectProjects', 'unit', 'stack', '--maxWorkers=2']);
   await binaries;
   await runJest('servers', ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2']);
+  await runJest('quick', ['--selectProjects', 'unit', 'stack', '--maxWorkers=2']);
 }
 
 /** The lanes of the end-to-end suites. */
@@ -96,7 +100,7 @@ async function runOnBeds(binaries: Promise<unknown>): Promise<void> {
 
 async function runChecks(commandLines: readonly string[]): Promise<void> {
   for (const commandLine of commandLines) {
-    const [command = '', ...args] = commandLine.split(' ');
+    const [command, ...args] = [...BEHIND_SUITES, ...commandLine.split(' ')];
     const exitCode = await output.run(command, args);
     output.print(`${exitCode === 0 ? 'PASS' : 'FAIL'} ${commandLine}`);
     tally[exitCode === 0 ? 'passed' : 'failed'] += 1;
