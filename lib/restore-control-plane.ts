@@ -29,6 +29,7 @@ const FUNCTIONS = {
   'mark-control-plane': {
     description: 'Marks a control plane in its management cluster, where every Lifeboat sees it',
     ...ON_CLUSTER,
+    store: { ...ON_CLUSTER.store, write: [locks] },
   },
   'prepare-data': {
     description: 'Restores the snapshot beside the live data; it can write no recovery point',
