@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { PURPOSES, type Purpose } from '../../lambdas/domain/purpose.ts';
 import { attachBed, type Bed } from '../testbed/bed.ts';
-import { createHostedCluster, type HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
+import { createHostedCluster, HostedCluster } from '../testbed/hypershift/hosted-cluster.ts';
 import type { HostedClusterPlan } from '../testbed/hypershift/hosted-cluster-objects.ts';
 import { plantedSecrets } from '../testbed/hypershift/planted-secrets.ts';
 import { BUSYBOX_IMAGE } from '../testbed/images.ts';
@@ -32,6 +32,22 @@ export async function plantHostedCluster(cluster: ManagementCluster, plan: Hoste
   const hosted = await createHostedCluster(cluster, plan);
   await plantSecrets(await plantedSecrets(cluster));
   return hosted;
+}
+
+const SHARED: HostedClusterPlan = { namespace: 'shared', name: 'prod', members: 1, etcdVersion: '3.6.5' };
+
+/** Begins the control plane of the suites that only read. */
+export async function beginSharedHostedCluster(cluster: ManagementCluster): Promise<void> {
+  const shared = new HostedCluster(cluster, SHARED.namespace, SHARED.name);
+  if (!(await shared.exists())) await createHostedCluster(cluster, { ...SHARED, wait: false });
+}
+
+/** A control plane on `mgmt-a` for suites side by side that change nothing of it; nobody ends it but the bed. */
+export async function sharedHostedCluster(cluster: ManagementCluster): Promise<HostedCluster> {
+  const shared = new HostedCluster(cluster, SHARED.namespace, SHARED.name);
+  await shared.waitUntilReady();
+  await plantSecrets(await plantedSecrets(cluster));
+  return shared;
 }
 
 /**

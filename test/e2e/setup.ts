@@ -2,7 +2,7 @@ import { downBed, upBed } from '../testbed/bed.ts';
 import { findObstacle } from '../testbed/prerequisites.ts';
 import { createReport } from '../testbed/progress.ts';
 import { installHyperShift } from '../testbed/hypershift/install.ts';
-import { E2E_INSTANCE, enrollCluster, KEPT_BED, LANE } from './bed.ts';
+import { beginSharedHostedCluster, E2E_INSTANCE, enrollCluster, KEPT_BED, LANE } from './bed.ts';
 
 const report = createReport((line) => {
   process.stdout.write(`${line}\n`);
@@ -20,5 +20,6 @@ export default async function setUp(): Promise<void> {
   const [first, second] = bed.clusters;
   await installHyperShift(first);
   if (second !== undefined) await installHyperShift(second, { machineApi: false });
+  if (LANE === undefined) await beginSharedHostedCluster(first);
   for (const cluster of bed.clusters) await enrollCluster(cluster);
 }

@@ -11,17 +11,10 @@ import { verifyRecoveryPoint } from '../../../lambdas/recovery-points/verify.ts'
 import type { Workspace } from '../../suite/lifeboat.ts';
 import { randomNumbers } from '../../suite/random.ts';
 import { seed } from '../../suite/seed.ts';
-import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
-import {
-  directoryWorkspace,
-  plantHostedCluster,
-  retireHostedCluster,
-  SETUP_TIMEOUT_MILLISECONDS,
-  sharedBed,
-} from '../bed.ts';
+import { directoryWorkspace, SETUP_TIMEOUT_MILLISECONDS, sharedBed, sharedHostedCluster } from '../bed.ts';
 import { backUpInProcess } from './in-process.ts';
 
-const CONTROL_PLANE = 'mgmt-a/damaged-points/prod';
+const CONTROL_PLANE = 'mgmt-a/shared/prod';
 /** How many bits are flipped in each file; verifying the others unpacks and walks the whole snapshot each time. */
 const FLIPS = { 'etcd-main.db.zst': 800, 'identity.json.zst': 100, 'manifest.json': 100 };
 const TRUNCATIONS = 20;
@@ -29,7 +22,6 @@ type FileName = keyof typeof FLIPS;
 type Verdict = 'unreadable' | 'refused' | 'harmless' | 'taken for good';
 const FILES = Object.keys(FLIPS) as FileName[];
 
-let hosted: HostedCluster;
 let workspace: Workspace;
 let ports: Ports;
 let manifest: Manifest;
@@ -41,8 +33,7 @@ const pathOf = (file: string) =>
 
 beforeAll(async () => {
   const bed = await sharedBed();
-  const plan = { namespace: 'damaged-points', name: 'prod', members: 1, etcdVersion: '3.6.5' } as const;
-  hosted = await plantHostedCluster(bed.clusters[0], plan);
+  await sharedHostedCluster(bed.clusters[0]);
   workspace = await directoryWorkspace(bed);
   const outcome = await backUpInProcess(workspace, CONTROL_PLANE);
   if (outcome.manifest === undefined) throw new Error('no recovery point to damage', { cause: outcome.error });
@@ -55,7 +46,6 @@ beforeAll(async () => {
 }, SETUP_TIMEOUT_MILLISECONDS);
 afterAll(async () => {
   await workspace.remove();
-  await retireHostedCluster(hosted);
 }, SETUP_TIMEOUT_MILLISECONDS);
 
 /** Everything that a restore would be given. */

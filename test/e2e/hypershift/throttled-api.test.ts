@@ -9,18 +9,10 @@ import type { Workspace } from '../../suite/lifeboat.ts';
 import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import { startThrottlingProxy, type ThrottlingProxy } from '../../testbed/throttling-proxy.ts';
 import { expectTransient } from '../../suite/aftermath.ts';
-import {
-  directoryWorkspace,
-  plantHostedCluster,
-  retireHostedCluster,
-  SETUP_TIMEOUT_MILLISECONDS,
-  sharedBed,
-} from '../bed.ts';
+import { directoryWorkspace, SETUP_TIMEOUT_MILLISECONDS, sharedBed, sharedHostedCluster } from '../bed.ts';
 import { backUpInProcess } from './in-process.ts';
 import { varyKubeconfig } from '../kubeconfig-variants.ts';
 import { ServiceAccount } from '../service-account.ts';
-
-const NAMESPACE = 'throttled-api';
 
 let directory: string;
 let workspace: Workspace;
@@ -32,8 +24,8 @@ beforeAll(async () => {
   const bed = await sharedBed();
   const [cluster] = bed.clusters;
   proxy = await startThrottlingProxy(cluster);
-  hosted = await plantHostedCluster(cluster, { namespace: NAMESPACE, name: 'prod', members: 1, etcdVersion: '3.6.5' });
-  account = await ServiceAccount.create(cluster, NAMESPACE, 'lifeboat-throttled');
+  hosted = await sharedHostedCluster(cluster);
+  account = await ServiceAccount.create(cluster, hosted.namespace, 'lifeboat-throttled');
   await account.grant(permissionsOf(hypershift.backupPermissions));
   directory = await mkdtemp(join(tmpdir(), 'lifeboat-throttled-'));
   const kubeconfigPath = join(directory, 'kubeconfig');
@@ -46,13 +38,12 @@ afterAll(async () => {
   await workspace.remove();
   await rm(directory, { recursive: true });
   await account.remove();
-  await retireHostedCluster(hosted);
 }, SETUP_TIMEOUT_MILLISECONDS);
 beforeEach(() => {
   proxy.refuse(0);
 });
 
-const backUp = () => backUpInProcess(workspace, `mgmt-a/${NAMESPACE}/prod`);
+const backUp = () => backUpInProcess(workspace, `mgmt-a/${hosted.namespace}/${hosted.name}`);
 
 describe('a backup through an API server that throttles', () => {
   it('waits as it is told, and succeeds', async () => {

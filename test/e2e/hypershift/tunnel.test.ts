@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { connectMember } from '../../../lambdas/datastores/etcd/reach-member.ts';
 import type { Datastore } from '../../../lambdas/domain/datastore.ts';
 import { PermissionError, TunnelError, type LifeboatError } from '../../../lambdas/domain/errors.ts';
@@ -13,7 +13,7 @@ import { issueCertificate } from '../../testbed/certificates.ts';
 import type { HostedCluster } from '../../testbed/hypershift/hosted-cluster.ts';
 import { renderKubeconfig } from '../../testbed/kubeconfig.ts';
 import type { ManagementCluster } from '../../testbed/management-cluster.ts';
-import { plantHostedCluster, retireHostedCluster, SETUP_TIMEOUT_MILLISECONDS, sharedBed } from '../bed.ts';
+import { SETUP_TIMEOUT_MILLISECONDS, sharedBed, sharedHostedCluster } from '../bed.ts';
 
 let cluster: ManagementCluster;
 let hosted: HostedCluster;
@@ -22,7 +22,7 @@ const tunnels: Duplex[] = [];
 
 beforeAll(async () => {
   [cluster] = (await sharedBed()).clusters;
-  hosted = await plantHostedCluster(cluster, { namespace: 'tunnel', name: 'prod', members: 1, etcdVersion: '3.6.5' });
+  hosted = await sharedHostedCluster(cluster);
   const api = new KubeApi(parseKubeconfig(cluster.kubeconfig, cluster.name));
   try {
     const name = { managementCluster: cluster.name, namespace: hosted.namespace, name: hosted.name };
@@ -35,9 +35,6 @@ beforeAll(async () => {
 afterEach(() => {
   for (const tunnel of tunnels.splice(0)) tunnel.destroy();
 });
-afterAll(async () => {
-  await retireHostedCluster(hosted);
-}, SETUP_TIMEOUT_MILLISECONDS);
 
 async function open(target: Partial<PodTarget> = {}, kubeconfig = cluster.kubeconfig): Promise<Duplex> {
   const whole = { namespace: workload.namespace, pod: 'etcd-0', port: workload.clientPort, ...target };
