@@ -12,9 +12,12 @@ export async function waitFor<T>(
 ): Promise<T> {
   const deadline = performance.now() + timeoutSeconds * 1000;
   for (;;) {
+    const lookedAt = performance.now();
     const result = await condition();
     if (result !== undefined && result !== false) return result;
-    if (performance.now() > deadline) throw new TestbedError(`Waited ${timeoutSeconds} s in vain for ${what}`);
-    await sleep(intervalMilliseconds);
+    const now = performance.now();
+    if (now > deadline) throw new TestbedError(`Waited ${timeoutSeconds} s in vain for ${what}`);
+    // A look that takes long, such as a kubectl on a busy machine, takes what others wait for.
+    await sleep(Math.max(intervalMilliseconds, 2 * (now - lookedAt)));
   }
 }
