@@ -7,6 +7,11 @@ interface AlarmOptions {
   readonly metric: IMetric;
   /** For whoever is woken by it: what it means, and where to look first. */
   readonly description: string;
+  /**
+   * What it means that the metric is silent: nothing has happened, as with most metrics of AWS, or nobody has looked, as with our
+   * own. The state stays as it is then: that nobody looks is not the end of what was seen. Nothing happened when left out.
+   */
+  readonly silence?: 'nothing-happened' | 'nobody-looked';
   /** Periods of the metric in a row that must have at least one; 1 when left out. */
   readonly periods?: number;
 }
@@ -21,14 +26,14 @@ export class Alarms {
   }
 
   /** Adds an alarm that rings as soon as the metric is one or more. */
-  add(scope: Construct, id: string, { metric, description, periods = 1 }: AlarmOptions): void {
+  add(scope: Construct, id: string, { metric, description, silence, periods = 1 }: AlarmOptions): void {
     const alarm = new Alarm(scope, id, {
       metric,
       alarmDescription: description,
       threshold: 1,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       evaluationPeriods: periods,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+      treatMissingData: silence === 'nobody-looked' ? TreatMissingData.IGNORE : TreatMissingData.NOT_BREACHING,
     });
     this.#announce(alarm);
   }
@@ -37,7 +42,11 @@ export class Alarms {
    * Adds an alarm that tells when the metric has fallen silent. Its state is "insufficient data" then, as it is from its creation
    * until the first value: silence that counted as "in alarm" would ring at every first deployment.
    */
-  addForSilence(scope: Construct, id: string, { metric, description, periods = 1 }: AlarmOptions): void {
+  addForSilence(
+    scope: Construct,
+    id: string,
+    { metric, description, periods = 1 }: Omit<AlarmOptions, 'silence'>,
+  ): void {
     const alarm = new Alarm(scope, id, {
       metric,
       alarmDescription: description,

@@ -14,7 +14,7 @@ const { manifests, proofs, operations, restores, locks, policies } = KEYS;
 const MEANINGS = {
   missing:
     'no longer finds control planes that it has backed up, or a management cluster no longer serves their platform; dismiss what is gone on purpose with "lifeboat dismiss"',
-  failing: 'failed or selected nothing when it was last run, or its schedule is missing or disabled',
+  failing: 'failed or selected nothing when it was last run, cannot be judged, or its schedule is missing or disabled',
   credentialsNearExpiry: 'uses credentials of management clusters that end within 14 days',
   outlivedLocks: 'has control planes on which an operation died: a lock or a restore that was begun is left',
 } as const satisfies Partial<Record<keyof typeof METRICS, string>>;
@@ -68,6 +68,7 @@ export class Observability extends Construct {
       alarms.add(new Construct(this, policy), METRICS.beyondObjective.name, {
         metric: metricOf('beyondObjective', policyDimensions(stackName, policy)),
         description: `Policy ${policy} has control planes without a verified recovery point as new as its objective demands. "lifeboat status" says more.`,
+        silence: 'nobody-looked',
         // Twice in a row, for a report may be late.
         periods: 2,
       });
@@ -76,6 +77,7 @@ export class Observability extends Construct {
       alarms.add(this, METRICS[key].name, {
         metric: metricOf(key, stackDimensions(stackName)),
         description: `A policy ${meaning}. "lifeboat status" names it.`,
+        silence: 'nobody-looked',
       });
     }
     alarms.addForSilence(this, 'NoReportAlarm', {

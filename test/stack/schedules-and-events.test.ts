@@ -262,12 +262,24 @@ describe('the alarms', () => {
   });
 
   it('ring at no silence, which there is from the deployment on, but tell when the reports end', () => {
-    const silence = alarms.filter(({ TreatMissingData }) => TreatMissingData !== 'notBreaching');
-    expect(silence).toMatchObject([{ MetricName: 'Invocations', TreatMissingData: 'missing' }]);
+    const silence = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'missing');
+    expect(silence).toMatchObject([{ MetricName: 'Invocations' }]);
     const told = synthesize({ aws: { alarms: { topic: `arn:aws:sns:${ACCOUNT}:on-call` } } })
       .ofType('AWS::CloudWatch::Alarm')
       .filter(({ Properties }) => 'InsufficientDataActions' in Properties);
     expect(told.map(({ Properties }) => Properties['MetricName'])).toEqual(['Invocations']);
+  });
+
+  it('are over when somebody has looked and found nothing, not when nobody looks', () => {
+    const others = alarms.filter(({ MetricName }) => MetricName !== 'Invocations');
+    const ofSilence = others.map(({ Namespace, TreatMissingData }) => [
+      Namespace === METRIC_NAMESPACE,
+      TreatMissingData,
+    ]);
+    expect(new Map(ofSilence.map((pair) => [String(pair), pair])).values().toArray().sort()).toEqual([
+      [false, 'notBreaching'],
+      [true, 'ignore'],
+    ]);
   });
 
   it('look at every machine and at every queue', () => {
