@@ -65,12 +65,9 @@ export async function status(ports: StatusPorts): Promise<CommandResult> {
     ...(await describeExpiries(ports, unreachable)),
   ];
   const told = new Set(found);
-  const ofPolicies = policies.flatMap(({ policy, problems, unfinishedRestores: left }) => {
-    const untold = problems.filter(
-      (problem) => !told.has(problem) && !left.some(({ operation }) => problem.startsWith(`restore ${operation} `)),
-    );
-    return untold.map((problem) => `policy ${policy}: ${problem}`);
-  });
+  const ofPolicies = policies.flatMap(({ policy, problems }) =>
+    problems.filter((problem) => !told.has(problem)).map((problem) => `policy ${policy}: ${problem}`),
+  );
   const problems = [...failures.map(describeFailure), ...found, ...ofPolicies];
   const isPartly = failures.length > 0;
   return {
@@ -113,7 +110,7 @@ async function describeMissing(
     unreachable,
     configured,
   };
-  return describeAbsences(findAbsences(found, { controlPlanes: before, served: [] }));
+  return describeAbsences(findAbsences(found, { controlPlanes: before, served: [], unserved: [], missing: [] }));
 }
 
 function describeRefused(point: CataloguedPoint | UnreadablePoint): string[] {
@@ -181,9 +178,9 @@ function table(statuses: readonly ControlPlaneStatus[], now: Date): string {
 function policyTable(policies: readonly PolicyStatus[], now: Date): string {
   return formatTable(
     ['POLICY', 'LAST RUN', 'RESULT', 'CONTROL PLANES', 'BEYOND OBJECTIVE'],
-    policies.map(({ policy, lastRun, controlPlanes, beyondObjective }) => [
+    policies.map(({ policy, readable, lastRun, controlPlanes, beyondObjective }) => [
       policy,
-      lastRun === null ? 'never' : `${formatAge(new Date(lastRun.finishedAt), now)} ago`,
+      !readable ? 'unreadable' : lastRun === null ? 'never' : `${formatAge(new Date(lastRun.finishedAt), now)} ago`,
       lastRun === null ? '-' : describeStatus(lastRun),
       String(controlPlanes),
       String(beyondObjective.length),

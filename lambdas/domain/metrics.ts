@@ -13,11 +13,14 @@ export const METRICS = {
   beyondObjective: { name: 'ControlPlanesBeyondObjective', unit: 'Count' },
   /** Control planes that it backed up before and no longer finds, and platforms that a management cluster no longer serves. */
   missing: { name: 'ControlPlanesMissing', unit: 'Count' },
-  /** 1 when the newest run of the policy did not succeed or selected nothing, or its schedule is missing or disabled. */
+  /** 1 when the newest run of the policy did not succeed, selected nothing or cannot be read, or its schedule is missing or disabled. */
   failing: { name: 'PolicyFailing', unit: 'Count' },
   /** Management clusters of the policy whose credentials end within 14 days. */
   credentialsNearExpiry: { name: 'CredentialsNearExpiry', unit: 'Count' },
-  /** Locks on control planes of the policy that outlived their operation, and restores that were begun and have not ended. */
+  /**
+   * Locks on control planes of the policy that outlived their operation; of the stack also restores that were begun and have not
+   * ended, whatever policy backs their control planes up.
+   */
   outlivedLocks: { name: 'OutlivedLocks', unit: 'Count' },
 } as const;
 
@@ -37,14 +40,29 @@ export function stackDimensions(stack: string): Dimensions {
   return { Stack: stack };
 }
 
-/** What an alarm needs of a policy's status. */
+/** What an alarm needs of a policy's status. Of one that cannot be read nothing is known but that: a zero would end an alarm. */
 export function metricsOf(status: PolicyStatus): MetricValues {
+  if (!status.readable) return { ...NO_VALUES, failing: 1 };
   return {
     oldestVerifiedAge: status.oldestVerifiedAgeSeconds,
     beyondObjective: status.beyondObjective.length,
     missing: status.missing.length + status.unserved.length,
     failing: status.failing ? 1 : 0,
     credentialsNearExpiry: status.credentialsNearExpiry.length,
-    outlivedLocks: status.outlivedLocks.length + status.unfinishedRestores.length,
+    outlivedLocks: status.outlivedLocks.length,
   };
 }
+
+/** What an alarm needs of the whole stack. */
+export function stackMetricsOf(unfinishedRestores: readonly unknown[]): MetricValues {
+  return { ...NO_VALUES, outlivedLocks: unfinishedRestores.length };
+}
+
+const NO_VALUES: MetricValues = {
+  oldestVerifiedAge: null,
+  beyondObjective: null,
+  missing: null,
+  failing: null,
+  credentialsNearExpiry: null,
+  outlivedLocks: null,
+};

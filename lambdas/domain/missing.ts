@@ -26,16 +26,20 @@ export const servedSchema = z.strictObject({
 export type Served = z.infer<typeof servedSchema>;
 
 /** A control plane that somebody saw at a time. */
-export interface Seen {
-  readonly controlPlane: string;
-  readonly platform: PlatformName;
-  readonly lastSeenAt: string;
-}
+export const seenSchema = z.strictObject({
+  controlPlane: z.string(),
+  platform: z.enum(PLATFORMS),
+  lastSeenAt: z.iso.datetime(),
+});
+export type Seen = z.infer<typeof seenSchema>;
 
 /** What is known from before a run. */
 export interface SeenBefore {
   readonly controlPlanes: readonly Seen[];
   readonly served: readonly Served[];
+  /** What was told of then. */
+  readonly missing: readonly Missing[];
+  readonly unserved: readonly Served[];
 }
 
 /** What a run has found. */
@@ -60,13 +64,15 @@ export interface Absences {
 }
 
 /**
- * Compares what a run has found with what was there before. Nothing is said of a management cluster that does not answer: what it
- * served is remembered, and that it does not answer is told anyway.
+ * Compares what a run has found with what was there before. Nothing new is said of a management cluster that does not answer: what
+ * it served is remembered, what it lacked is lacking still, and that it does not answer is told anyway.
  */
 export function findAbsences(now: FoundNow, before: SeenBefore): Absences {
   const platformsOf = (served: readonly Pick<Served, 'managementCluster' | 'platform'>[]) =>
     new Set(served.map(({ managementCluster, platform }) => `${managementCluster} ${platform}`));
   const servedNow = platformsOf(now.served);
+  const unservedBefore = platformsOf(before.unserved);
+  const missingBefore = new Map(before.missing.map(({ controlPlane, why }) => [controlPlane, why]));
   const isServed = (managementCluster: string, platform: PlatformName) =>
     servedNow.has(`${managementCluster} ${platform}`);
   const former = new Map(
@@ -77,17 +83,23 @@ export function findAbsences(now: FoundNow, before: SeenBefore): Absences {
         lastSeenAt,
       })),
       ...before.served,
+      ...before.unserved,
     ].map((served) => [`${served.managementCluster} ${served.platform}`, served]),
   ).values();
   const notServedNow = [...former].filter(
     ({ managementCluster, platform }) => now.asked.has(managementCluster) && !isServed(managementCluster, platform),
   );
-  const isUnreachable = ({ managementCluster }: Served) => now.unreachable.has(managementCluster);
+  const isTakenToServe = ({ managementCluster, platform }: Served) =>
+    now.unreachable.has(managementCluster) && !unservedBefore.has(`${managementCluster} ${platform}`);
   return {
-    served: [...now.served.map((served) => ({ ...served, lastSeenAt: now.at })), ...notServedNow.filter(isUnreachable)],
-    unserved: notServedNow.filter((served) => !isUnreachable(served)),
+    served: [
+      ...now.served.map((served) => ({ ...served, lastSeenAt: now.at })),
+      ...notServedNow.filter(isTakenToServe),
+    ],
+    unserved: notServedNow.filter((served) => !isTakenToServe(served)),
     missing: before.controlPlanes.flatMap((seen) => {
-      const why = whyMissing(seen, now, isServed);
+      const isAway = now.unreachable.has(managementClusterOf(seen.controlPlane));
+      const why = isAway ? missingBefore.get(seen.controlPlane) : whyMissing(seen, now, isServed);
       return why === undefined ? [] : [{ controlPlane: seen.controlPlane, why, lastSeenAt: seen.lastSeenAt }];
     }),
   };
@@ -95,14 +107,39 @@ export function findAbsences(now: FoundNow, before: SeenBefore): Absences {
 
 function whyMissing(
   { controlPlane, platform }: Seen,
-  { selected, existing, asked, unreachable, configured }: FoundNow,
+  { selected, existing, asked, configured }: FoundNow,
   isServed: (managementCluster: string, platform: PlatformName) => boolean,
 ): Missing['why'] | undefined {
   const managementCluster = managementClusterOf(controlPlane);
-  if (selected.has(controlPlane) || unreachable.has(managementCluster)) return undefined;
+  if (selected.has(controlPlane)) return undefined;
   if (!configured.has(managementCluster)) return 'not-configured';
   if (existing.has(controlPlane) || !asked.has(managementCluster)) return 'not-selected';
   return isServed(managementCluster, platform) ? 'gone' : 'not-served';
+}
+
+/**
+ * The control planes of management clusters that do not answer, as they were known: they are still to have recovery points. But for
+ * those that were missing before.
+ */
+export function findUnreached(
+  known: readonly Seen[],
+  { unreachable, missing }: { readonly unreachable: ReadonlySet<string>; readonly missing: readonly Missing[] },
+): Seen[] {
+  const isMissing = new Set(missing.map(({ controlPlane }) => controlPlane));
+  const unreached = known.filter(
+    ({ controlPlane }) => unreachable.has(managementClusterOf(controlPlane)) && !isMissing.has(controlPlane),
+  );
+  return newestOfEach(unreached).sort((a, b) => a.controlPlane.localeCompare(b.controlPlane));
+}
+
+/** Each control plane once, as it was seen last. */
+export function newestOfEach(seen: readonly Seen[]): Seen[] {
+  const newest = new Map<string, Seen>();
+  for (const one of seen) {
+    const known = newest.get(one.controlPlane);
+    if (known === undefined || known.lastSeenAt < one.lastSeenAt) newest.set(one.controlPlane, one);
+  }
+  return [...newest.values()];
 }
 
 function describeMissing({ controlPlane, why }: Pick<Missing, 'controlPlane' | 'why'>): string {

@@ -23,8 +23,6 @@ export interface PolicyFacts {
   readonly credentials: readonly { readonly managementCluster: string; readonly endAt: Date }[];
   /** Control planes whose lock expired without being released, with its owner. */
   readonly outlivedLocks: readonly { readonly controlPlane: string; readonly owner: string }[];
-  /** Restores of its control planes that were begun, have not ended, and nobody works on. */
-  readonly unfinishedRestores: readonly { readonly operation: string; readonly controlPlane: string }[];
 }
 
 const count = z.int().nonnegative();
@@ -32,6 +30,8 @@ const count = z.int().nonnegative();
 /** How a policy stands: figures for alarms, and sentences for the person who is woken by one. */
 export const policyStatusSchema = z.strictObject({
   policy: z.string(),
+  /** Whether its records could be read; else there is nothing to tell of it but that. */
+  readable: z.boolean(),
   objectiveSeconds: count,
   lastRun: lastRunSchema.nullable(),
   /** Of the control plane that is worst off; null when one has no verified point at all, or there is none. */
@@ -42,7 +42,6 @@ export const policyStatusSchema = z.strictObject({
   unserved: z.array(servedSchema),
   failing: z.boolean(),
   credentialsNearExpiry: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
-  unfinishedRestores: z.array(z.strictObject({ operation: z.string(), controlPlane: z.string() })),
   outlivedLocks: z.array(z.strictObject({ controlPlane: z.string(), owner: z.string() })),
   problems: z.array(z.string()),
 });
@@ -50,7 +49,7 @@ export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 
 /** Judges a policy by its facts. */
 export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
-  const { policy, objectiveMilliseconds, lastRun, missing, unserved, outlivedLocks, unfinishedRestores } = facts;
+  const { policy, objectiveMilliseconds, lastRun, missing, unserved, outlivedLocks } = facts;
   const ages = facts.controlPlanes.map(({ controlPlane, newestVerified }) => ({
     controlPlane,
     ageSeconds: newestVerified === null ? null : ageSeconds(newestVerified, now),
@@ -70,6 +69,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
   ];
   return {
     policy,
+    readable: true,
     objectiveSeconds: Math.round(objectiveMilliseconds / 1000),
     lastRun,
     oldestVerifiedAgeSeconds: known.length === 0 || known.length < ages.length ? null : Math.max(...known),
@@ -80,7 +80,6 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
     failing: failures.length > 0,
     credentialsNearExpiry,
     outlivedLocks: [...outlivedLocks],
-    unfinishedRestores: [...unfinishedRestores],
     problems: [
       // Not a failure: its first slot may be to come. What keeps it from being run has alarms of its own.
       ...(lastRun === null ? ['it has never been run to its end'] : []),
@@ -92,11 +91,30 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
           : `the newest verified recovery point of ${controlPlane} is older than the objective`,
       ),
       ...credentialsNearExpiry.map(describeExpiry),
-      ...unfinishedRestores.map(
-        ({ operation, controlPlane }) => `restore ${operation} of ${controlPlane} was begun and has not ended`,
-      ),
       ...outlivedLocks.map(({ controlPlane, owner }) => `${controlPlane} is still locked by ${owner}, which is dead`),
     ],
+  };
+}
+
+/** A policy of which the last run, its plan or its result cannot be read, with the reason. */
+export function unreadablePolicy(
+  { policy, objectiveMilliseconds }: Pick<PolicyFacts, 'policy' | 'objectiveMilliseconds'>,
+  reason: string,
+): PolicyStatus {
+  return {
+    policy,
+    readable: false,
+    objectiveSeconds: Math.round(objectiveMilliseconds / 1000),
+    lastRun: null,
+    oldestVerifiedAgeSeconds: null,
+    controlPlanes: 0,
+    beyondObjective: [],
+    missing: [],
+    unserved: [],
+    failing: true,
+    credentialsNearExpiry: [],
+    outlivedLocks: [],
+    problems: [`it cannot be judged: ${reason}`],
   };
 }
 

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import { policyNamed } from '../domain/configuration.ts';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { withRemedy } from '../domain/errors.ts';
-import { findAbsences } from '../domain/missing.ts';
+import { findAbsences, findUnreached, type Seen } from '../domain/missing.ts';
 import { selects, selectsManagementCluster } from '../domain/policy.ts';
 import {
   CONTROL_PLANES_A_PAGE,
@@ -52,7 +52,7 @@ async function planOnce(run: PolicyRun, ports: ClusterRunPorts): Promise<StoredP
   }
   // An attempt that has no result yet goes on with its plan, whoever answers meanwhile.
   if (stored.unreachable.length === 0 || !(await journal.has(run.runId, 'result'))) return stored;
-  const listed = await listSelected(run, ports);
+  const listed = await listSelected(run, ports, stored);
   return await journal.revise(run.runId, 'plan', storedPlanSchema, (present = stored) => withReached(present, listed));
 }
 
@@ -65,10 +65,16 @@ function withReached(plan: StoredPlan, listed: Omit<StoredPlan, keyof PolicyRun>
       before.has(parseControlPlaneName(controlPlane).managementCluster) && !planned.has(controlPlane),
   );
   const unreachable = listed.unreachable.filter(({ managementCluster }) => before.has(managementCluster));
-  return { ...plan, ...listed, controlPlanes: [...plan.controlPlanes, ...added], unreachable };
+  const unreached = listed.unreached.filter(({ controlPlane }) => !planned.has(controlPlane));
+  return { ...plan, ...listed, controlPlanes: [...plan.controlPlanes, ...added], unreachable, unreached };
 }
 
-async function listSelected(run: PolicyRun, ports: ClusterRunPorts): Promise<Omit<StoredPlan, keyof PolicyRun>> {
+/** `earlier` is the plan of an earlier attempt at the slot. */
+async function listSelected(
+  run: PolicyRun,
+  ports: ClusterRunPorts,
+  earlier?: StoredPlan,
+): Promise<Omit<StoredPlan, keyof PolicyRun>> {
   const { configuration, connect } = ports;
   const { select } = policyNamed(configuration, run.policy);
   const configured = Object.keys(configuration.managementClusters);
@@ -101,10 +107,16 @@ async function listSelected(run: PolicyRun, ports: ClusterRunPorts): Promise<Omi
     unreachable,
     configured: new Set(configured),
   };
+  const before = await seenBefore({ ...run, selected, now, earlier }, ports);
+  // Its labels nobody can see now.
+  const maySelect = ({ controlPlane, platform }: Seen) =>
+    selects({ ...select, labels: undefined }, { platform, name: parseControlPlaneName(controlPlane), labels: {} });
+  const known = [...before.planned, ...before.controlPlanes].filter(maySelect);
   return {
     controlPlanes: planned,
     plannedAt: now.toISOString(),
-    ...findAbsences(found, await seenBefore({ ...run, selected, now }, ports)),
+    ...findAbsences(found, before),
+    unreached: findUnreached(known, { unreachable, missing: before.missing }),
     unreachable: failures.map(({ managementCluster, error }) => ({
       managementCluster,
       error: error.name,

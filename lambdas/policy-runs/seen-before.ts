@@ -1,7 +1,16 @@
 import pLimit from 'p-limit';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { CorruptSnapshotError } from '../domain/errors.ts';
-import { DISMISSALS_KEY, dismissalsSchema, isDismissed, type Dismissals, type SeenBefore } from '../domain/missing.ts';
+import {
+  DISMISSALS_KEY,
+  dismissalsSchema,
+  isDismissed,
+  newestOfEach,
+  type Dismissals,
+  type Seen,
+  type SeenBefore,
+  type Served,
+} from '../domain/missing.ts';
 import { lastRunKey, lastRunSchema, type PolicyRun } from '../domain/policy-run.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import type { RunPorts } from '../operations/ports.ts';
@@ -13,40 +22,48 @@ const REQUESTS_AT_ONCE = 32;
 
 type SeenPorts = Pick<RunPorts, 'configuration' | 'store' | 'catalogue' | 'journal' | 'report'>;
 
+interface AskedRun extends Pick<PolicyRun, 'policy'> {
+  readonly selected: ReadonlySet<string>;
+  readonly now: Date;
+  /** The plan that an earlier attempt at the slot has made. */
+  readonly earlier: StoredPlan | undefined;
+}
+
 /**
  * What a policy has backed up, or found when it was last run, without what was dismissed or what another policy backs up now.
- * Recovery points of control planes that are selected are not looked at.
+ * Recovery points of control planes that are selected are not looked at. `planned` is what it selected then, whoever else does.
  */
 export async function seenBefore(
-  { policy, runId, selected, now }: PolicyRun & { readonly selected: ReadonlySet<string>; readonly now: Date },
+  { policy, selected, now, earlier }: AskedRun,
   ports: SeenPorts,
-): Promise<SeenBefore> {
+): Promise<SeenBefore & { readonly planned: readonly Seen[] }> {
   const dismissals = await readDismissals(ports.store);
   const others = Object.keys(ports.configuration.policies ?? {}).filter((other) => other !== policy);
   const plansOfOthers = await Promise.all(others.map((other) => readLastPlan(other, ports)));
   const elsewhere = new Set(
-    plansOfOthers.flatMap((plan) => plan?.controlPlanes.map(({ controlPlane }) => controlPlane) ?? []),
+    plansOfOthers.flatMap((plan) =>
+      plan === undefined ? [] : [...plan.controlPlanes, ...plan.unreached].map(({ controlPlane }) => controlPlane),
+    ),
   );
   const isOfInterest = (controlPlane: string, lastSeenAt: string) =>
     !selected.has(controlPlane) && !elsewhere.has(controlPlane) && !isDismissed(dismissals, controlPlane, lastSeenAt);
-  const last = await readLastPlan(policy, ports);
-  const previous = last?.runId === runId ? undefined : last;
+  const previous = earlier ?? (await readLastPlan(policy, ports));
   const previousAt = previous?.plannedAt ?? previous?.slot ?? '';
-  const planned = previous?.controlPlanes.map((found) => ({ ...found, lastSeenAt: previousAt })) ?? [];
+  const planned = [
+    ...(previous?.controlPlanes.map((found) => ({ ...found, lastSeenAt: previousAt })) ?? []),
+    ...(previous?.unreached ?? []),
+  ];
   const inPoints = await readPoints(policy, now, isOfInterest, ports);
-  const controlPlanes = new Map(inPoints.map((seen) => [seen.controlPlane, seen]));
-  for (const seen of planned) {
-    const known = controlPlanes.get(seen.controlPlane);
-    if (known === undefined || known.lastSeenAt < seen.lastSeenAt) controlPlanes.set(seen.controlPlane, seen);
-  }
-  const served = [...(previous?.served ?? []), ...(previous?.unserved ?? [])];
+  const notDismissed = ({ managementCluster, lastSeenAt }: Served) =>
+    !isDismissed(dismissals, managementCluster, lastSeenAt);
   return {
-    controlPlanes: [...controlPlanes.values()].filter(({ controlPlane, lastSeenAt }) =>
+    planned: planned.filter(({ controlPlane, lastSeenAt }) => !isDismissed(dismissals, controlPlane, lastSeenAt)),
+    controlPlanes: newestOfEach([...inPoints, ...planned]).filter(({ controlPlane, lastSeenAt }) =>
       isOfInterest(controlPlane, lastSeenAt),
     ),
-    served: served.filter(
-      ({ managementCluster, lastSeenAt }) => !isDismissed(dismissals, managementCluster, lastSeenAt),
-    ),
+    served: previous?.served.filter(notDismissed) ?? [],
+    unserved: previous?.unserved.filter(notDismissed) ?? [],
+    missing: previous?.missing ?? [],
   };
 }
 

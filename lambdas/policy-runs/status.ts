@@ -1,14 +1,14 @@
 import pLimit from 'p-limit';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
 import { parseDuration } from '../domain/duration.ts';
-import { isDismissed, type Dismissals } from '../domain/missing.ts';
+import { LifeboatError } from '../domain/errors.ts';
+import { isDismissed } from '../domain/missing.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
 import { lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
-import { judgePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
+import { judgePolicy, unreadablePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
 import { isFromFuture } from '../domain/verdict.ts';
 import { findJson } from '../store/stored-json.ts';
-import { unfinishedRestores, type UnfinishedRestore } from '../operations/unfinished-restores.ts';
 import { readDismissals } from './seen-before.ts';
 import { readPlan } from './stored-plan.ts';
 import type { RunPorts } from '../operations/ports.ts';
@@ -23,7 +23,7 @@ export type ScheduleState = (policy: string) => PolicyFacts['schedule'];
 
 /**
  * How every policy stands, from the store alone: a control plane that the last run has verified costs no request, so that
- * ten thousand of them can be judged every few minutes.
+ * ten thousand of them can be judged every few minutes. A policy whose records cannot be read hides no other.
  */
 export async function policyStatuses(
   ports: StatusPorts,
@@ -31,42 +31,38 @@ export async function policyStatuses(
 ): Promise<PolicyStatus[]> {
   const { policies = {} } = ports.configuration;
   const now = ports.clock();
-  const dismissals = await readDismissals(ports.store);
-  const unfinished = await unfinishedRestores(ports);
-  const facts = Object.entries(policies).map(async ([policy, { objective }]) => {
-    const key = lastRunKey(policy);
-    const lastRun = (await findJson(ports.store, key, lastRunSchema)) ?? null;
-    // By the store's clock no point of the run was taken later than this.
-    const reportedAt = (await ports.store.head(key))?.modifiedAt ?? now;
-    return judgePolicy(
-      {
-        policy,
-        objectiveMilliseconds: parseDuration(objective),
-        lastRun,
-        schedule: scheduleOf(policy),
-        ...(lastRun === null
-          ? { controlPlanes: [], missing: [], unserved: [], credentials: [], outlivedLocks: [], unfinishedRestores: [] }
-          : await readRun(lastRun, { dismissals, unfinished, reportedAt, now }, ports)),
-      },
-      now,
-    );
+  const statuses = Object.entries(policies).map(async ([policy, { objective }]) => {
+    const subject = { policy, objectiveMilliseconds: parseDuration(objective) };
+    try {
+      return judgePolicy({ ...subject, schedule: scheduleOf(policy), ...(await readFacts(policy, now, ports)) }, now);
+    } catch (error) {
+      // A store that does not answer may do so at the next attempt.
+      if (!(error instanceof LifeboatError) || error.kind === 'transient') throw error;
+      return unreadablePolicy(subject, error.message);
+    }
   });
-  return await Promise.all(facts);
+  return await Promise.all(statuses);
 }
 
-/** What a run is looked at with. */
-interface Surroundings {
-  readonly dismissals: Dismissals;
-  readonly unfinished: readonly UnfinishedRestore[];
-  readonly reportedAt: Date;
-  readonly now: Date;
+type ReadFacts = Omit<PolicyFacts, 'policy' | 'objectiveMilliseconds' | 'schedule'>;
+
+async function readFacts(policy: string, now: Date, ports: StatusPorts): Promise<ReadFacts> {
+  const key = lastRunKey(policy);
+  const lastRun = await findJson(ports.store, key, lastRunSchema);
+  if (lastRun === undefined) {
+    return { lastRun: null, controlPlanes: [], missing: [], unserved: [], credentials: [], outlivedLocks: [] };
+  }
+  // By the store's clock no point of the run was taken later than this.
+  const reportedAt = (await ports.store.head(key))?.modifiedAt ?? now;
+  return { lastRun, ...(await readRun(lastRun, { reportedAt, now }, ports)) };
 }
 
 async function readRun(
   { runId }: LastRun,
-  { dismissals, unfinished, reportedAt, now }: Surroundings,
-  { journal, catalogue, locks }: StatusPorts,
-): Promise<Omit<PolicyFacts, 'policy' | 'objectiveMilliseconds' | 'lastRun' | 'schedule'>> {
+  { reportedAt, now }: { readonly reportedAt: Date; readonly now: Date },
+  { store, journal, catalogue, locks }: StatusPorts,
+): Promise<Omit<ReadFacts, 'lastRun'>> {
+  const dismissals = await readDismissals(store);
   const plan = await readPlan(runId, journal);
   const result = await journal.read(runId, 'result', runResultSchema);
   const verified = new Map(
@@ -79,7 +75,11 @@ async function readRun(
   );
   const limit = pLimit(REQUESTS_AT_ONCE);
   const outlivedLocks: { controlPlane: string; owner: string }[] = [];
-  const controlPlanes = await limit.map(plan.controlPlanes, async ({ controlPlane }) => {
+  const judged = [
+    ...plan.controlPlanes,
+    ...plan.unreached.filter(({ controlPlane, lastSeenAt }) => !isDismissed(dismissals, controlPlane, lastSeenAt)),
+  ];
+  const controlPlanes = await limit.map(judged, async ({ controlPlane }) => {
     const known = verified.get(controlPlane);
     if (known !== undefined) return { controlPlane, newestVerified: known };
     const lock = await locks.read(controlPlaneLock(controlPlane));
@@ -99,8 +99,5 @@ async function readRun(
     ),
     credentials,
     outlivedLocks,
-    unfinishedRestores: unfinished
-      .filter((restore) => plan.controlPlanes.some(({ controlPlane }) => controlPlane === restore.controlPlane))
-      .map(({ operation, controlPlane }) => ({ operation, controlPlane })),
   };
 }

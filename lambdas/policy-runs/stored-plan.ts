@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { NotFoundError } from '../domain/errors.ts';
-import { missingSchema, servedSchema } from '../domain/missing.ts';
+import { missingSchema, seenSchema, servedSchema } from '../domain/missing.ts';
 import {
   CONTROL_PLANES_A_PAGE,
   plannedControlPlaneSchema,
@@ -27,6 +27,8 @@ export const storedPlanSchema = runSchema.extend({
   unserved: z.array(servedSchema).default([]),
   /** Control planes that were backed up before, and are found no longer. */
   missing: z.array(missingSchema).default([]),
+  /** Control planes of the management clusters that did not answer, as they were known before: not backed up, and judged. */
+  unreached: z.array(seenSchema).default([]),
 });
 export type StoredPlan = z.infer<typeof storedPlanSchema>;
 

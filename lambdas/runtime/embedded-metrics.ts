@@ -1,4 +1,11 @@
-import { METRIC_NAMESPACE, METRICS, policyDimensions, stackDimensions } from '../domain/metrics.ts';
+import {
+  METRIC_NAMESPACE,
+  METRICS,
+  policyDimensions,
+  stackDimensions,
+  type Dimensions,
+  type MetricValues,
+} from '../domain/metrics.ts';
 import type { Metrics } from '../policy-runs/report-status.ts';
 
 /**
@@ -6,29 +13,36 @@ import type { Metrics } from '../policy-runs/report-status.ts';
  * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
  */
 export function embeddedMetrics(stack: string, clock: () => Date): Metrics {
+  const ofStack = stackDimensions(stack);
+  const write = (values: MetricValues, dimensions: Dimensions, sets: readonly Dimensions[]) => {
+    const known = Object.entries(METRICS).flatMap(([key, { name, unit }]) => {
+      const value = values[key as keyof typeof METRICS];
+      return value === null ? [] : [{ name, unit, value }];
+    });
+    const line = {
+      _aws: {
+        Timestamp: clock().getTime(),
+        CloudWatchMetrics: [
+          {
+            Namespace: METRIC_NAMESPACE,
+            Dimensions: sets.map((set) => Object.keys(set)),
+            Metrics: known.map(({ name, unit }) => ({ Name: name, Unit: unit })),
+          },
+        ],
+      },
+      ...dimensions,
+      ...Object.fromEntries(known.map(({ name, value }) => [name, value])),
+    };
+    // Not the console: with logs as JSON Lambda would wrap the line into one of its own, in which nobody looks for metrics.
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  };
   return {
     put(policy, values) {
-      const known = Object.entries(METRICS).flatMap(([key, { name, unit }]) => {
-        const value = values[key as keyof typeof METRICS];
-        return value === null ? [] : [{ name, unit, value }];
-      });
-      const dimensions = policyDimensions(stack, policy);
-      const line = {
-        _aws: {
-          Timestamp: clock().getTime(),
-          CloudWatchMetrics: [
-            {
-              Namespace: METRIC_NAMESPACE,
-              Dimensions: [Object.keys(dimensions), Object.keys(stackDimensions(stack))],
-              Metrics: known.map(({ name, unit }) => ({ Name: name, Unit: unit })),
-            },
-          ],
-        },
-        ...dimensions,
-        ...Object.fromEntries(known.map(({ name, value }) => [name, value])),
-      };
-      // Not the console: with logs as JSON Lambda would wrap the line into one of its own, in which nobody looks for metrics.
-      process.stdout.write(`${JSON.stringify(line)}\n`);
+      const ofPolicy = policyDimensions(stack, policy);
+      write(values, ofPolicy, [ofPolicy, ofStack]);
+    },
+    putOfStack(values) {
+      write(values, ofStack, [ofStack]);
     },
   };
 }

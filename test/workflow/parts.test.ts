@@ -130,6 +130,7 @@ describe('lifeboat run', () => {
       served: [],
       unserved: [],
       missing: [],
+      unreached: [],
     });
     const unused = {
       managementClusters: [],

@@ -16,6 +16,7 @@ import {
 } from '../../../lambdas/domain/errors.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
 import { controlPlaneLock, operationLock } from '../../../lambdas/domain/operation.ts';
+import { lastRunKey } from '../../../lambdas/domain/policy-run.ts';
 import type { Cluster } from '../../../lambdas/kube/cluster.ts';
 import { Catalogue } from '../../../lambdas/store/catalogue.ts';
 import { DirectoryStore } from '../../../lambdas/store/directory-store.ts';
@@ -123,6 +124,20 @@ describe('lifeboat status without any policy', () => {
     ports = { ...ports, connect: () => Promise.resolve(clusterWith(['prod'], endAt)) };
     expect(await problems()).toEqual(['the credentials of mgmt-a end at 2026-01-20T00:00:00.000Z']);
   });
+});
+
+it('a policy whose last run cannot be read is a problem, and hides no other', async () => {
+  await storePoint(store, POINT);
+  const policy = { schedule: '@daily', retention: { last: 2 } };
+  const policies = { nightly: policy, weekly: policy };
+  const configuration = configurationSchema.parse({ store: directory, managementClusters: {}, policies });
+  ports = { ...ports, configuration };
+  await store.put(lastRunKey('nightly'), Buffer.from('{'));
+  expect(await problems()).toEqual([
+    expect.stringMatching(/^policy nightly: it cannot be judged: policies\/nightly\/last-run\.json in .* is not JSON$/),
+    'policy weekly: it has never been run to its end',
+  ]);
+  expect((await status(ports)).text).toMatch(/nightly +unreadable/);
 });
 
 describe('a restore', () => {

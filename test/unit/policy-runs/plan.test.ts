@@ -7,7 +7,7 @@ import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
 import { parseControlPlaneName } from '../../../lambdas/domain/control-plane.ts';
 import { ClusterUnreachableError, NotFoundError } from '../../../lambdas/domain/errors.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
-import { runId, type RunInput } from '../../../lambdas/domain/policy-run.ts';
+import { runId, runResultSchema, type RunInput } from '../../../lambdas/domain/policy-run.ts';
 import type { PolicyStatus } from '../../../lambdas/domain/policy-status.ts';
 import type { Cluster } from '../../../lambdas/kube/cluster.ts';
 import type { KubeApi } from '../../../lambdas/kube/kube-api.ts';
@@ -90,22 +90,28 @@ function connect(managementCluster: string): Promise<Cluster> {
   return Promise.resolve(cluster as unknown as Cluster);
 }
 
-/** Plans and reports the run of the next day, with a verified point of everything that was found. */
 async function runNextDay(policy = 'nightly'): Promise<void> {
   now = new Date(now.getTime() + DAY_MILLISECONDS);
+  await run(policy);
+}
+
+/** Plans and reports a run, for the first time or again, with a verified point of everything that was found. */
+async function run(policy = 'nightly'): Promise<void> {
   const input: RunInput = { policy, slot: now.toISOString() };
   await planRun(input, ports);
   const plan = await readPlan(runId(input), ports.journal);
   const id = `${now.toISOString().replace(/[-:]|\.\d+/g, '')}-aaaa`;
   const outcomes = [];
+  const before = await ports.journal.read(runId(input), 'result', runResultSchema);
+  const done = new Set(before?.outcomes.map(({ controlPlane }) => controlPlane));
   for (const { controlPlane } of plan.controlPlanes) {
+    if (done.has(controlPlane)) continue;
     await storePoint(store, id, { controlPlane: parseControlPlaneName(controlPlane), manifest: { policy } });
     const verified = { outcome: 'verified', step: null, point: id, error: null, reason: null } as const;
     outcomes.push({ controlPlane, ...verified });
   }
-  const run = { ...input, runId: runId(input) };
-  if (outcomes.length > 0) await recordPage({ runId: run.runId, page: 0, outcomes }, ports);
-  await reportRun(run, ports);
+  if (outcomes.length > 0) await recordPage({ runId: runId(input), page: 0, outcomes }, ports);
+  await reportRun({ ...input, runId: runId(input) }, ports);
 }
 
 async function statusOf(policy = 'nightly'): Promise<PolicyStatus> {
@@ -211,7 +217,93 @@ describe('a policy is told to have a problem', () => {
     }
     fleet = { 'mgmt-a': fleet['mgmt-a'], 'mgmt-b': null };
     await runNextDay();
-    expect(await problems()).toEqual(['mgmt-b no longer serves the API of hypershift']);
+    expect(await problems()).toEqual([
+      'mgmt-b no longer serves the API of hypershift: 1 control plane is no longer backed up',
+    ]);
+  });
+
+  it('that goes on telling what was missing when its management cluster does not answer', async () => {
+    await runNextDay();
+    fleet = { 'mgmt-a': [['prod']], 'mgmt-b': null };
+    await runNextDay();
+    const { missing, unserved } = await statusOf();
+    expect([missing.length, unserved.length]).toEqual([2, 1]);
+    fleet = {};
+    for (let day = 0; day < 2; day += 1) {
+      await runNextDay();
+      const { beyondObjective, ...status } = await statusOf();
+      expect(status).toMatchObject({ missing, unserved });
+      expect(beyondObjective.map(({ controlPlane }) => controlPlane)).toEqual(day === 0 ? [] : [PROD]);
+    }
+  });
+});
+
+describe('a management cluster that does not answer', () => {
+  const beyond = async (policy?: string) =>
+    (await statusOf(policy)).beyondObjective.map(({ controlPlane }) => controlPlane);
+
+  beforeEach(async () => {
+    await runNextDay();
+    fleet = { 'mgmt-a': fleet['mgmt-a'], 'mgmt-b': undefined };
+  });
+
+  it('has control planes that grow older than the objective, for as long as it takes', async () => {
+    await runNextDay();
+    expect(await statusOf()).toMatchObject({ controlPlanes: 3, beyondObjective: [], oldestVerifiedAgeSeconds: 86_400 });
+    for (let day = 0; day < 3; day += 1) {
+      await runNextDay();
+      expect(await beyond()).toEqual([FAR]);
+    }
+    fleet = { ...fleet, 'mgmt-b': [['far']] };
+    await runNextDay();
+    expect(await problems()).toEqual([]);
+  });
+
+  it('also those that were never backed up, and those whose recovery points are all that is known', async () => {
+    const other = 'mgmt-b/clusters/other';
+    await storePoint(store, '20260111T030000Z-bbbb', {
+      controlPlane: parseControlPlaneName(other),
+      manifest: { policy: 'nightly' },
+    });
+    for await (const { address } of ports.catalogue.points()) {
+      if (address.controlPlane.name === 'far') await ports.catalogue.remove(address);
+    }
+    for (let day = 0; day < 2; day += 1) {
+      await runNextDay();
+      expect(await beyond()).toEqual(day === 0 ? [FAR] : [FAR, other]);
+    }
+  });
+
+  it('is judged by every policy that selects its control planes, and by none that no longer does', async () => {
+    ports = { ...ports, configuration: configurationOf({ nightly: {}, weekly: {} }) };
+    fleet = { ...fleet, 'mgmt-b': [['far']] };
+    await runNextDay('weekly');
+    fleet = { ...fleet, 'mgmt-b': undefined };
+    for (let day = 0; day < 2; day += 1) {
+      await runNextDay();
+      await runNextDay('weekly');
+    }
+    expect([await beyond(), await beyond('weekly')]).toEqual([[FAR], [FAR]]);
+    ports = { ...ports, configuration: configurationOf({ nightly: { names: ['prod', 'edge'] } }) };
+    await runNextDay();
+    expect(await beyond()).toEqual([]);
+  });
+
+  it('is judged when the slot is run again, once for each control plane', async () => {
+    await runNextDay();
+    await run();
+    expect(await statusOf()).toMatchObject({ controlPlanes: 3, oldestVerifiedAgeSeconds: 86_400, missing: [] });
+    fleet = { ...fleet, 'mgmt-b': [['far']] };
+    await run();
+    expect(await statusOf()).toMatchObject({ controlPlanes: 3, problems: [] });
+  });
+
+  it('is no longer waited for when it is dismissed', async () => {
+    for (let day = 0; day < 2; day += 1) await runNextDay();
+    await dismissed('mgmt-b');
+    expect(await beyond()).toEqual([]);
+    await runNextDay();
+    expect(await beyond()).toEqual([]);
   });
 });
 
