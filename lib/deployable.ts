@@ -29,19 +29,36 @@ export function deploymentOf(configuration: Configuration): Deployment {
     });
   }
   refuseFarHooks(configuration, deployment);
+  refuseOtherStore(store, deployment);
+  refuseKeyNotTold(deployment);
+  return deployment;
+}
+
+/** Without a bucket that is named, the stack keeps the one that it has made: its name is known after the first deployment only. */
+function refuseOtherStore(store: string, { bucketName, existingBucket }: Deployment): void {
   const [, bucket, prefix] = S3_LOCATION.exec(store) ?? [];
-  if (bucket === undefined) return deployment;
+  if (bucket === undefined) return;
   if (prefix !== '') {
     throw new ConfigurationError(`the store ${store} has a prefix, but the application uses its bucket from the root`, {
       remedy: `Write "store: s3://${bucket}".`,
     });
   }
-  const named = deployment.bucketName ?? deployment.existingBucket;
-  if (named === bucket) return deployment;
-  throw new ConfigurationError(
-    `the store is s3://${bucket}, but the application would use ${named === undefined ? 'a new bucket' : `s3://${named}`}`,
-    { remedy: `Add aws.bucketName: ${bucket} to have it created, or aws.existingBucket: ${bucket} if it exists.` },
-  );
+  const named = bucketName ?? existingBucket;
+  if (named === undefined || named === bucket) return;
+  throw new ConfigurationError(`the store is s3://${bucket}, but the application would use s3://${named}`, {
+    remedy: `Write "store: s3://${named}"; or aws.existingBucket: ${bucket} for a bucket that exists and that this stack has not made.`,
+  });
+}
+
+/** A bucket does not tell of its key when the template is made; without a right on it functions can neither read nor write. */
+function refuseKeyNotTold({ existingBucket, kmsKeyArn, encryptedByS3 }: Deployment): void {
+  if (existingBucket === undefined || kmsKeyArn !== undefined || encryptedByS3) return;
+  throw new ConfigurationError(`aws.existingBucket is ${existingBucket}, but nothing says which key encrypts it`, {
+    remedy:
+      'Write aws.kmsKeyArn: the output Key of the stack that made the bucket, or what ' +
+      `"aws s3api get-bucket-encryption --bucket ${existingBucket}" tells. Where that tells AES256, write aws.encryptedByS3: true. ` +
+      'For the bucket that this stack itself has made leave aws.existingBucket out.',
+  });
 }
 
 /** Functions have secrets in place of files. */

@@ -84,7 +84,13 @@ export const deploymentSchema = z
     kmsKeyArn: kmsKey
       .optional()
       .describe(
-        'Key of the bucket, whose policy leaves the decision to IAM; a new bucket gets a new key when left out.',
+        'Key of the bucket, whose policy leaves the decision to IAM; a new bucket gets a new key when left out, an existing one needs it.',
+      ),
+    encryptedByS3: z
+      .boolean()
+      .default(false)
+      .describe(
+        'The existing bucket is encrypted by S3 itself (SSE-S3): it has no key of KMS, and no function gets a right on one.',
       ),
     secretsKmsKeyArn: kmsKey
       .optional()
@@ -112,5 +118,13 @@ export const deploymentSchema = z
   .refine(({ bucketName, existingBucket }) => bucketName === undefined || existingBucket === undefined, {
     error: 'give at most one of bucketName and existingBucket',
     path: ['existingBucket'],
-  });
+  })
+  .refine(
+    ({ encryptedByS3, existingBucket, kmsKeyArn }) =>
+      !encryptedByS3 || (existingBucket !== undefined && kmsKeyArn === undefined),
+    {
+      error: 'say so of an existingBucket only, and give no kmsKeyArn beside it',
+      path: ['encryptedByS3'],
+    },
+  );
 export type Deployment = z.infer<typeof deploymentSchema>;

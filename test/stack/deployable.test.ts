@@ -6,6 +6,7 @@ import { LIMITS } from '../../lib/limits/limits.ts';
 import { readTemplate } from '../../lib/limits/template.ts';
 import { configurationWith, synthesize, type Sections } from './synthesized.ts';
 
+const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:on-call';
 
 function refusal(sections: Sections): ConfigurationError {
@@ -26,6 +27,7 @@ describe('a configuration', () => {
       tags: {},
       tracing: true,
       snapshotConcurrency: null,
+      encryptedByS3: false,
     });
   });
 
@@ -73,8 +75,12 @@ describe('a configuration', () => {
   it.each([
     ['another S3', { s3: { endpoint: 'https://s3.example.com' } }, /s3\.endpoint/],
     ['a prefix in the bucket', { store: 's3://backups/team-a' }, /store: s3:\/\/backups"/],
-    ['a bucket that the application would not use', { store: 's3://backups' }, /aws\.bucketName: backups/],
     ['two buckets', { store: 's3://backups', aws: { bucketName: 'other' } }, /aws\.existingBucket: backups/],
+    [
+      'an existing bucket and not its key',
+      { store: 's3://backups', aws: { existingBucket: 'backups' } },
+      /aws\.kmsKeyArn: the output Key.*--bucket backups".*aws\.encryptedByS3: true/,
+    ],
   ])('that names %s is not deployed', (_, sections, remedy) => {
     expect(refusal(sections).remedy).toMatch(remedy);
   });
@@ -93,8 +99,21 @@ describe('a configuration', () => {
     expect(deploymentOf(configurationWith({ store: 's3://backups', aws: { bucketName: 'backups' } })).bucketName).toBe(
       'backups',
     );
-    const existing = { store: 's3://backups/', aws: { existingBucket: 'backups' } };
-    expect(deploymentOf(configurationWith(existing)).existingBucket).toBe('backups');
+    for (const encryption of [{ encryptedByS3: true }, { kmsKeyArn: KEY }]) {
+      const existing = { store: 's3://backups/', aws: { existingBucket: 'backups', ...encryption } };
+      expect(deploymentOf(configurationWith(existing)).existingBucket).toBe('backups');
+    }
+  });
+
+  it('whose store is the output of the first deployment leaves the bucket, its key and every right as they are', () => {
+    const [first, second] = [{}, { store: 's3://lifeboat-recoverypointsbucket-1a2b3c' }].map((sections) => {
+      const template = synthesize(sections);
+      return ['AWS::S3::Bucket', 'AWS::KMS::Key', 'AWS::S3::BucketPolicy', 'AWS::IAM::Policy'].map((type) =>
+        template.ofType(type),
+      );
+    });
+    expect(second).toEqual(first);
+    expect(JSON.stringify(first)).toContain('kms:GenerateDataKey');
   });
 });
 
@@ -105,6 +124,12 @@ describe('the section aws', () => {
     ['an account that is a number', { account: 111122223333 }, /account/],
     ['a bucket with dots', { bucketName: 'backups.example.com' }, /dots break TLS/],
     ['a new and an existing bucket', { bucketName: 'a-bucket', existingBucket: 'b-bucket' }, /at most one/],
+    ['a new bucket without a key', { encryptedByS3: true }, /of an existingBucket only/],
+    [
+      'a key of a bucket without one',
+      { existingBucket: 'a-bucket', encryptedByS3: true, kmsKeyArn: KEY },
+      /no kmsKeyArn/,
+    ],
     ['an alias for a key', { kmsKeyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/backups' }, /ARN such as/],
     [
       'the ARN of something else',
