@@ -1,7 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Rule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Queue, QueueEncryption, type IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
+import { EVENTS } from './called-by-rules.ts';
 import { acknowledge } from './permissions.ts';
 import { OUTLIVES_ITS_STACK } from './removal.ts';
 
@@ -19,5 +22,27 @@ export class DeadLetterQueue extends Queue {
       metric: this.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: 'Maximum' }),
       description: `Something could not be delivered to ${what}, or was given up there. The messages in the queue say what and why.`,
     });
+  }
+
+  /**
+   * Lets rules (`rulesNamed`) put here what they could not deliver, by one statement for all: SQS takes 20 in a policy. Gives the queue as
+   * their targets are to have it: to any other they add a statement each.
+   */
+  takeFrom(rules: string): IQueue {
+    this.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'RulesPutWhatTheyCouldNotDeliver',
+        principals: [new ServicePrincipal(EVENTS)],
+        actions: ['sqs:SendMessage'],
+        resources: [this.queueArn],
+        conditions: { ArnLike: { 'aws:SourceArn': rules } },
+      }),
+    );
+    return Queue.fromQueueArn(this, 'OfRules', this.queueArn);
+  }
+
+  /** A rule may have something to put here as soon as it is there. */
+  isReadyBefore(rule: Rule): void {
+    rule.node.addDependency(this.node.findChild('Policy'));
   }
 }

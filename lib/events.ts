@@ -15,8 +15,8 @@ import {
   SfnStateMachine,
   SnsTopic,
   SqsQueue,
+  type TargetBaseProps,
 } from 'aws-cdk-lib/aws-events-targets';
-import { Function } from 'aws-cdk-lib/aws-lambda';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
@@ -24,9 +24,11 @@ import { Construct } from 'constructs';
 import type { Hook } from '../lambdas/domain/hooks.ts';
 import { STEPS } from '../statemachines/back-up-fleet/steps.ts';
 import { VERIFICATION } from './back-up-fleet.ts';
+import { CalledByRules, EVENTS, rulesNamed } from './called-by-rules.ts';
 import { DeadLetterQueue } from './dead-letter-queue.ts';
 import { LifeboatFunction, type Surroundings } from './lifeboat-function.ts';
 import { KEYS } from './recovery-point-bucket.ts';
+import { OUTLIVES_ITS_STACK } from './removal.ts';
 
 /** Verifies every recovery point whose manifest arrives in the bucket, by whomever it was put there. */
 export class Arrivals extends Construct {
@@ -34,7 +36,7 @@ export class Arrivals extends Construct {
 
   constructor(scope: Construct, id: string, surroundings: Surroundings) {
     super(scope, id);
-    const { store } = surroundings;
+    const { store, deployment } = surroundings;
     this.verifier = new LifeboatFunction(this, 'verify-arrived-point', surroundings, {
       description: 'Verifies a recovery point when its manifest arrives',
       ...VERIFICATION,
@@ -42,9 +44,16 @@ export class Arrivals extends Construct {
       store: { read: [KEYS.points], write: [KEYS.proofs] },
       calledBy: 'events',
     });
+    const ruleName = `${deployment.stackName}-manifest-arrived`;
+    const rules = rulesNamed(this, ruleName);
     const { undelivered } = this.verifier;
+    if (undelivered === undefined) throw new Error(`${this.verifier.name} is not called by events`);
+    const called = new CalledByRules(this, 'Called', { functionArn: this.verifier.version.functionArn, rules });
+    // What was matched before a deployment is tried on with the version that was there then, as long as it is young enough.
+    called.permission.applyRemovalPolicy(OUTLIVES_ITS_STACK);
     // S3 sends its events to the account's default bus only.
-    new Rule(this, 'ManifestArrived', {
+    const rule = new Rule(this, 'ManifestArrived', {
+      ruleName,
       description: 'The manifest of a recovery point was written',
       eventPattern: {
         source: ['aws.s3'],
@@ -55,23 +64,29 @@ export class Arrivals extends Construct {
         },
       },
       targets: [
-        new LambdaFunction(this.verifier.version, {
-          ...(undelivered !== undefined && { deadLetterQueue: undelivered }),
+        new LambdaFunction(called.function, {
+          deadLetterQueue: undelivered.takeFrom(rules),
           maxEventAge: Duration.hours(2),
           retryAttempts: 30,
         }),
       ],
     });
+    called.isReadyBefore(rule);
+    undelivered.isReadyBefore(rule);
   }
 }
 
 /** Rules on the application's bus for the targets of the user's own: those of the configuration and of every policy. */
 export class Hooks extends Construct {
   readonly #bus: IEventBus;
-  readonly #deadLetterQueue: DeadLetterQueue | undefined;
+  /** As rights name them: all of the bus. */
+  readonly #rules: string;
+  readonly #functions = new Map<string, CalledByRules>();
 
   constructor(scope: Construct, id: string, { configuration, bus, alarms }: Surroundings) {
     super(scope, id);
+    this.#bus = bus;
+    this.#rules = rulesNamed(this, `${bus.eventBusName}/*`);
     const { hooks = [], policies = {} } = configuration;
     const all = [
       { of: 'All', hooks, detail: {} },
@@ -80,45 +95,52 @@ export class Hooks extends Construct {
         hooks: policy.hooks ?? [],
         detail: { policy: [name] },
       })),
-    ].filter((group) => group.hooks.length > 0);
-    this.#bus = bus;
+    ].flatMap(({ of, detail, ...group }) =>
+      group.hooks.map((hook, index) => ({ name: `${of}-${index + 1}`, hook, detail })),
+    );
+    if (all.length === 0) return;
     Validations.of(this).acknowledge({
       id: '@aws-cdk/aws-events:ruleUnresolvedEnvironment',
       reason: 'Targets are where the stack is, and that is checked when the configuration says where.',
     });
-    if (all.length > 0) this.#deadLetterQueue = new DeadLetterQueue(this, 'Undelivered', { what: 'hooks', alarms });
-    for (const group of all) {
-      for (const [index, hook] of group.hooks.entries()) this.#add(`${group.of}-${index + 1}`, hook, group.detail);
-    }
+    const undelivered = new DeadLetterQueue(this, 'Undelivered', { what: 'hooks', alarms });
+    const delivery = {
+      deadLetterQueue: undelivered.takeFrom(this.#rules),
+      maxEventAge: Duration.hours(24),
+      retryAttempts: 185,
+    };
+    for (const { name, hook, detail } of all) undelivered.isReadyBefore(this.#add(name, hook, detail, delivery));
+    if (!all.some(({ hook: { sns, sqs } }) => sns !== undefined || sqs !== undefined)) return;
+    // The policy of a topic or queue of the user's cannot be amended from here, only replaced.
+    new CfnOutput(this, 'Rules', {
+      value: this.#rules,
+      description: `The policy of a topic or queue must let ${EVENTS} send for these rules (ArnLike, aws:SourceArn)`,
+    }).overrideLogicalId('HookRules');
   }
 
-  #add(id: string, hook: Hook, detail: Readonly<Record<string, string[]>>): void {
+  #add(id: string, hook: Hook, detail: Readonly<Record<string, string[]>>, delivery: TargetBaseProps): Rule {
     const scope = new Construct(this, id);
     const rule = new Rule(scope, 'Rule', {
       eventBus: this.#bus,
       description: `Tells a target of yours of ${hook.on.join(', ')}`,
       eventPattern: { detailType: hook.on, ...(Object.keys(detail).length > 0 && { detail }) },
-      targets: [this.#target(scope, hook)],
+      targets: [this.#target(scope, hook, delivery)],
     });
-    const { sns, sqs } = hook;
-    if (sns === undefined && sqs === undefined) return;
-    // The policy of a topic or queue of the user's cannot be amended from here, only replaced.
-    new CfnOutput(scope, 'Allow', {
-      value: rule.ruleArn,
-      description: `The policy of ${sns ?? sqs ?? ''} must let events.amazonaws.com send for this rule (aws:SourceArn)`,
-    });
+    if (hook.lambda !== undefined) this.#calledBy(hook.lambda).isReadyBefore(rule);
+    return rule;
   }
 
-  #target(scope: Construct, { lambda, sns, sqs, stateMachine, https }: Hook): IRuleTarget {
-    const options = {
-      ...(this.#deadLetterQueue !== undefined && { deadLetterQueue: this.#deadLetterQueue }),
-      maxEventAge: Duration.hours(24),
-      retryAttempts: 185,
-    };
-    if (lambda !== undefined) {
-      const attributes = { functionArn: lambda, sameEnvironment: true };
-      return new LambdaFunction(Function.fromFunctionAttributes(scope, 'Function', attributes), options);
-    }
+  /** Made once a function, however many hooks it has. */
+  #calledBy(functionArn: string): CalledByRules {
+    const called =
+      this.#functions.get(functionArn) ?? new CalledByRules(this, functionArn, { functionArn, rules: this.#rules });
+    this.#functions.set(functionArn, called);
+    return called;
+  }
+
+  #target(scope: Construct, hook: Hook, options: TargetBaseProps): IRuleTarget {
+    const { lambda, sns, sqs, stateMachine, https } = hook;
+    if (lambda !== undefined) return new LambdaFunction(this.#calledBy(lambda).function, options);
     if (sns !== undefined) return new SnsTopic(Topic.fromTopicArn(scope, 'Topic', sns), options);
     if (sqs !== undefined) return new SqsQueue(Queue.fromQueueArn(scope, 'Queue', sqs), options);
     if (stateMachine !== undefined) {

@@ -4,6 +4,8 @@ export const SIZES = [
   { managementClusters: 200, policies: 12 },
   { managementClusters: 2_000, policies: 100 },
 ] as const;
+/** Of so many policies somebody is told. Each takes a rule, for which 500 resources leave no more room beside 100 policies. */
+const POLICIES_WITH_A_HOOK = 24;
 type Size = (typeof SIZES)[number];
 
 /** The longest name that a management cluster or a policy may have, with a number in it. */
@@ -11,6 +13,10 @@ const longName = (index: number, characters: number) => `${index}-`.padEnd(chara
 
 /** The sections of a configuration of this size, with names as long as they may be and the schedules that need most. */
 export function largeConfiguration({ managementClusters, policies }: Size): Readonly<Record<string, unknown>> {
+  const tell = {
+    on: ['PolicyRunFinished'],
+    lambda: `arn:aws:lambda:eu-central-1:111122223333:function:${longName(0, 64)}`,
+  };
   const names = Array.from({ length: managementClusters }, (_, index) => longName(index, 63));
   return {
     managementClusters: Object.fromEntries(
@@ -23,7 +29,12 @@ export function largeConfiguration({ managementClusters, policies }: Size): Read
       Array.from({ length: policies }, (_, index) => [
         longName(index, 32),
         // A day of month and a day of week: either, which takes two schedules.
-        { schedule: '0 4 1 * SUN', timeZone: 'America/Argentina/ComodRivadavia', retention: { daily: 7 } },
+        {
+          schedule: '0 4 1 * SUN',
+          timeZone: 'America/Argentina/ComodRivadavia',
+          retention: { daily: 7 },
+          ...(index < POLICIES_WITH_A_HOOK && { hooks: [tell] }),
+        },
       ]),
     ),
   };

@@ -19,6 +19,13 @@ const roleSchema = z.object({
   AssumeRolePolicyDocument: z.unknown(),
   ManagedPolicyArns: z.array(z.unknown()).default([]),
 });
+const queuePolicySchema = z.object({ PolicyDocument: z.looseObject({ Statement: z.array(z.unknown()) }) });
+const permissionSchema = z.object({
+  Action: z.string(),
+  FunctionName: z.unknown(),
+  Principal: z.string(),
+  SourceArn: z.unknown(),
+});
 const widgetSchema = z.object({
   properties: z.object({ metrics: z.array(z.unknown()).default([]), alarms: z.array(z.unknown()).default([]) }),
 });
@@ -27,7 +34,7 @@ const layerSchema = z.object({ Content: z.object({ S3Key: z.string() }) });
 const targetSchema = z.object({ Target: z.object({ Input: z.unknown() }) });
 
 /**
- * Quotas of CloudFormation, IAM, Lambda, Step Functions, CloudWatch, EventBridge and Scheduler that nobody can have raised, as their
+ * Quotas of CloudFormation, IAM, Lambda, Step Functions, CloudWatch, EventBridge, Scheduler and SQS that nobody can have raised, as their
  * guides tell them; where two hold, the lower one.
  */
 export const LIMITS: readonly Limit[] = [
@@ -97,6 +104,17 @@ export const LIMITS: readonly Limit[] = [
       largest(template.ofType('AWS::Events::Rule').map(({ EventPattern }) => characters(EventPattern))),
   },
   {
+    what: 'statements of the policy of a queue',
+    allowed: 20,
+    measure: (template) => largest(queuePolicies(template).map(({ Statement }) => Statement.length)),
+  },
+  {
+    what: 'bytes of the policy of a queue',
+    allowed: 8 * KIBIBYTE,
+    measure: (template) => largest(queuePolicies(template).map(characters)),
+  },
+  { what: 'bytes of the policy of a function', allowed: 20 * KIBIBYTE, measure: functionPolicyBytes },
+  {
     what: 'characters of the description of an alarm',
     allowed: 1_024,
     measure: (template) =>
@@ -151,6 +169,29 @@ function managedPolicies(template: DeployableTemplate): number {
   }
   const named = template.ofType('AWS::IAM::Role').map((role) => roleSchema.parse(role).ManagedPolicyArns.length);
   return largest([...counts.values()]) + largest(named);
+}
+
+function queuePolicies(template: DeployableTemplate): z.infer<typeof queuePolicySchema>['PolicyDocument'][] {
+  return template.ofType('AWS::SQS::QueuePolicy').map((policy) => queuePolicySchema.parse(policy).PolicyDocument);
+}
+
+/** Of the statements that Lambda makes of permissions, each with an id as long as one may be. */
+function functionPolicyBytes(template: DeployableTemplate): number {
+  const sums = new Map<string, number>();
+  for (const permission of template.ofType('AWS::Lambda::Permission')) {
+    const { Action, FunctionName, Principal, SourceArn } = permissionSchema.parse(permission);
+    const name = JSON.stringify(FunctionName);
+    const bytes = characters({
+      Sid: 'x'.repeat(100),
+      Effect: 'Allow',
+      Principal: { Service: Principal },
+      Action,
+      Resource: FunctionName,
+      Condition: { ArnLike: { 'AWS:SourceArn': SourceArn } },
+    });
+    sums.set(name, (sums.get(name) ?? 0) + bytes);
+  }
+  return largest([...sums.values()]);
 }
 
 function layerBytes(template: DeployableTemplate): number {

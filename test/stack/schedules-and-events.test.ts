@@ -6,6 +6,7 @@ import { scheduleName } from '../../lambdas/domain/policy-run.ts';
 import { schedulesOf } from '../../lambdas/domain/policy.ts';
 import { objectCreatedSchema } from '../../lambdas/domain/stored-object-event.ts';
 import { objectCreated } from '../unit/handlers/aws-events.ts';
+import { matchesWildcards } from '../suite/iam-wildcards.ts';
 import { matchesPattern } from './event-pattern.ts';
 import { asText, configurationWith, synthesize } from './synthesized.ts';
 
@@ -118,7 +119,47 @@ const ruleSchema = z.object({
     }),
   ),
 });
+const queuePolicySchema = z.object({
+  Queues: z.array(z.unknown().transform(asText)),
+  PolicyDocument: z.object({
+    Statement: z.array(
+      z.object({
+        Condition: z.object({ ArnLike: z.record(z.string(), z.unknown().transform(asText)).optional() }),
+      }),
+    ),
+  }),
+});
 const rules = template.ofType('AWS::Events::Rule').map(({ Properties }) => ruleSchema.parse(Properties));
+
+describe.each(template.ofType('AWS::Events::Rule'))('the rule $id', ({ id, Properties, DependsOn }) => {
+  const { EventBusName, Targets } = ruleSchema.parse(Properties);
+  const resourceName =
+    EventBusName === undefined ? asText(Properties['Name']) : `${asText(EventBusName)}/lifeboat-${id}-1A2B3C`;
+  const arn = `arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:rule/${resourceName}`;
+  const rights = [
+    ...template.ofType('AWS::SQS::QueuePolicy').flatMap((policy) => {
+      const { Queues, PolicyDocument } = queuePolicySchema.parse(policy.Properties);
+      const isOfTarget = Targets.some(({ DeadLetterConfig }) =>
+        Queues.includes(DeadLetterConfig.Arn.replace('.Arn', '')),
+      );
+      const sources = PolicyDocument.Statement.flatMap(({ Condition }) => Condition.ArnLike?.['aws:SourceArn'] ?? []);
+      return isOfTarget ? [{ of: policy.id, sources }] : [];
+    }),
+    ...template
+      .ofType('AWS::Lambda::Permission')
+      .filter(({ Properties: { FunctionName } }) => Targets.some(({ Arn }) => Arn === asText(FunctionName)))
+      .map((permission) => ({ of: permission.id, sources: [asText(permission.Properties['SourceArn'])] })),
+  ];
+
+  it('matches nothing before its targets may be called and its queue takes what they would not', () => {
+    expect(rights).toHaveLength(/:lambda:|Function/.test(Targets[0]?.Arn ?? '') ? 2 : 1);
+    for (const { of, sources } of rights) {
+      expect(DependsOn).toContain(of);
+      expect([of, sources.some((source) => matchesWildcards(source, arn))]).toEqual([of, true]);
+      expect(sources.filter((source) => source.includes(`<${id}`))).toEqual([]);
+    }
+  });
+});
 
 describe('the rule for arrivals', () => {
   const [rule] = rules.filter(({ EventBusName }) => EventBusName === undefined);
@@ -158,6 +199,11 @@ describe('the rule for arrivals', () => {
     expect(rule?.Targets).toHaveLength(1);
     expect(rule?.Targets[0]?.Arn).toMatch(/^<ArrivalsVerifyArrivedPointFunctionCurrentVersion\w+>$/);
     expect(rule?.Targets[0]?.DeadLetterConfig.Arn).toMatch(/^<ArrivalsVerifyArrivedPointUndelivered\w+\.Arn>$/);
+  });
+
+  it('may go on to call the version for what it matched before a deployment', () => {
+    const { UpdateReplacePolicy } = template.one('AWS::Lambda::Permission', 'Arrivals');
+    expect(UpdateReplacePolicy).toBe('Retain');
   });
 });
 
@@ -227,9 +273,24 @@ describe('a hook', () => {
     });
   });
 
-  it('to a function may call it', () => {
-    const permissions = template.ofType('AWS::Lambda::Permission').map(({ Properties }) => Properties['FunctionName']);
-    expect(permissions).toContain(`arn:aws:lambda:${ACCOUNT}:function:notify`);
+  it('to a topic or queue asks for one right for all of them', () => {
+    expect(template.outputs['HookRules']).toMatch(/:events:.*:rule\/<Bus\w+>\/\*$/);
+  });
+
+  it('more takes no further right of the queue or of a function', () => {
+    const on = ['PolicyRunFinished'];
+    const notify = `arn:aws:lambda:${ACCOUNT}:function:notify`;
+    const rightsWith = (count: number) => {
+      const hooks = Array.from({ length: count }, () => ({ on, lambda: notify }));
+      const many = synthesize({ hooks: [...hooks, { on, lambda: `${notify}:live` }] });
+      expect(many.ofType('AWS::Events::Rule')).toHaveLength(count + 2);
+      expect(many.findings).toEqual([]);
+      const rights = [...many.ofType('AWS::SQS::QueuePolicy'), ...many.ofType('AWS::Lambda::Permission')];
+      return rights.filter(({ id }) => id.startsWith('Hooks'));
+    };
+    const few = rightsWith(1);
+    expect(few.map(({ Properties }) => Properties['FunctionName'])).toEqual([undefined, notify, `${notify}:live`]);
+    expect(rightsWith(25)).toEqual(few);
   });
 
   it('has a reason for every finding of cdk-nag', () => {
