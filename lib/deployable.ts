@@ -4,7 +4,8 @@ import { enrolmentCommand } from '../lambdas/domain/enrolment-command.ts';
 import { ConfigurationError } from '../lambdas/domain/errors.ts';
 import { kubeconfigSecretName, SECRET_PREFIXES } from '../lambdas/domain/kubeconfig-secret.ts';
 import { PURPOSES } from '../lambdas/domain/purpose.ts';
-import { namedSecrets } from './kubeconfig-secrets.ts';
+import { refuseFar } from './far-away.ts';
+import { namedSecrets, secretPlace } from './kubeconfig-secrets.ts';
 
 /** Of the names of secrets that a role may read one by one: IAM takes 10,240 characters for all inline policies of a role. */
 const MOST_SECRET_CHARACTERS = 4_000;
@@ -28,7 +29,7 @@ export function deploymentOf(configuration: Configuration): Deployment {
       remedy: 'Leave s3.endpoint out, or run the policies with "lifeboat run" instead.',
     });
   }
-  refuseFarHooks(configuration, deployment);
+  refuseFar(configuration, deployment);
   refuseOtherStore(store, deployment);
   refuseKeyNotTold(deployment);
   return deployment;
@@ -81,8 +82,10 @@ function refuseFiles(managementClusters: Configuration['managementClusters']): v
 /** Backups may read all that lies below their prefix: an account that may write must not lie there. */
 function refuseSecretsOfRestores(managementClusters: Configuration['managementClusters']): void {
   for (const [name, { restore, ...cluster }] of Object.entries(managementClusters)) {
-    if (restore === undefined || !('secret' in restore) || !restore.secret.startsWith(SECRET_PREFIXES.backup)) continue;
-    if ('secret' in cluster && cluster.secret === restore.secret) continue;
+    if (restore === undefined || !('secret' in restore)) continue;
+    const secretName = secretPlace(restore.secret).name;
+    if (!secretName.startsWith(SECRET_PREFIXES.backup)) continue;
+    if ('secret' in cluster && secretPlace(cluster.secret).name === secretName) continue;
     const enrol = enrolmentCommand(name, 'restore', ['--secret', kubeconfigSecretName(name, 'restore')]);
     throw new ConfigurationError(
       `for a restore, management cluster ${name} is reached by the secret ${restore.secret}, which functions of backups could read as well`,
@@ -104,19 +107,5 @@ function refuseScatteredSecrets(configuration: Configuration): void {
         remedy: `Enroll them with "--secret ${SECRET_PREFIXES[purpose]}<management cluster>": below that prefix there may be any number.`,
       },
     );
-  }
-}
-
-/** EventBridge reaches targets of its own region only, and none of another account without that one's consent. */
-function refuseFarHooks({ hooks = [], policies = {} }: Configuration, { account, region }: Deployment): void {
-  for (const hook of [...hooks, ...Object.values(policies).flatMap((policy) => policy.hooks ?? [])]) {
-    const arn = hook.lambda ?? hook.sns ?? hook.sqs ?? hook.stateMachine;
-    if (arn === undefined) continue;
-    const [, , , targetRegion = '', targetAccount = ''] = arn.split(':');
-    const isNear = (region ?? targetRegion) === targetRegion && (account ?? targetAccount) === targetAccount;
-    if (isNear) continue;
-    throw new ConfigurationError(`the hook ${arn} is not where the application is deployed`, {
-      remedy: 'Give a target in the same account and region; from there it can be passed on.',
-    });
   }
 }

@@ -5,7 +5,19 @@ import { SECRET_PREFIXES } from '../lambdas/domain/kubeconfig-secret.ts';
 import type { Purpose } from '../lambdas/domain/purpose.ts';
 import { permit } from './permissions.ts';
 
-/** The secrets that the configuration names for a purpose: by the prefixes below which they lie, and those elsewhere by their names. */
+/** Before the name of a secret in an ARN. */
+const BEFORE_A_NAME = /^arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:/;
+/** Secrets Manager ends every ARN with it; a name and a short ARN lack it. */
+const AFTER_A_NAME = /-[A-Za-z0-9]{6}$/;
+
+/** A secret as the configuration gives it, by its name or by an ARN, told apart. */
+export function secretPlace(secret: string): { readonly before: string; readonly name: string } {
+  const [before = ''] = BEFORE_A_NAME.exec(secret) ?? [];
+  if (before === '') return { before, name: secret };
+  return { before, name: secret.slice(before.length).replace(AFTER_A_NAME, '') };
+}
+
+/** The secrets that the configuration names for a purpose: by the prefixes below which they lie, each as an ARN where one is given so, and those elsewhere as they are given. */
 export interface NamedSecrets {
   readonly prefixes: readonly string[];
   readonly others: readonly string[];
@@ -18,9 +30,16 @@ export function namedSecrets({ managementClusters }: Configuration, purpose: Pur
   });
   // A restore that has no account of its own uses that of backups.
   const readable = purpose === 'backup' ? [SECRET_PREFIXES.backup] : Object.values(SECRET_PREFIXES);
+  const placed = secrets.map((secret) => {
+    const { before, name } = secretPlace(secret);
+    const prefix = readable.find((one) => name.startsWith(one));
+    return prefix === undefined ? { secret } : { prefix: `${before}${prefix}` };
+  });
+  const distinct = (texts: readonly (string | undefined)[]) =>
+    [...new Set(texts.filter((text) => text !== undefined))].sort();
   return {
-    prefixes: readable.filter((prefix) => secrets.some((secret) => secret.startsWith(prefix))),
-    others: [...new Set(secrets)].filter((secret) => !readable.some((prefix) => secret.startsWith(prefix))).sort(),
+    prefixes: distinct(placed.map(({ prefix }) => prefix)),
+    others: distinct(placed.map(({ secret }) => secret)),
   };
 }
 
@@ -45,12 +64,10 @@ export function grantKubeconfigs(role: Role, configuration: Configuration, purpo
   permit(role, { actions: ['kms:Decrypt'], resources: [key], conditions });
 }
 
-/** Secrets Manager ends every ARN with "-" and six random characters; a name and a short ARN lack them. */
+/** Of what an ARN or a name, or with "*" the beginning of one, stands for. */
 function secretArn(stack: Stack, secret: string): string {
-  if (!secret.startsWith('arn:'))
-    return stack.formatArn({
-      service: 'secretsmanager',
-      resource: `secret:${secret}${secret.endsWith('*') ? '' : '-??????'}`,
-    });
-  return /-[A-Za-z0-9]{6}$/.test(secret) ? secret : `${secret}-??????`;
+  const { before } = secretPlace(secret);
+  const ending = secret.endsWith('*') || (before !== '' && AFTER_A_NAME.test(secret)) ? '' : '-??????';
+  if (before !== '') return `${secret}${ending}`;
+  return stack.formatArn({ service: 'secretsmanager', resource: `secret:${secret}${ending}` });
 }

@@ -2,12 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import { deploymentSchema } from '../../lambdas/domain/deployment.ts';
 import { ConfigurationError } from '../../lambdas/domain/errors.ts';
 import { deploymentOf } from '../../lib/deployable.ts';
+import { namedSecrets } from '../../lib/kubeconfig-secrets.ts';
 import { LIMITS } from '../../lib/limits/limits.ts';
 import { readTemplate } from '../../lib/limits/template.ts';
 import { configurationWith, synthesize, type Sections } from './synthesized.ts';
 
 const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+const BOUNDARY = 'arn:aws:iam::111122223333:policy/boundary';
+const ARN_OF_SECRETS = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:';
 const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:on-call';
+
+const escaped = (text: string) => text.replace(/[.[\]]/g, '\\$&');
 
 function refusal(sections: Sections): ConfigurationError {
   try {
@@ -53,8 +58,24 @@ describe('a configuration', () => {
     const { message, remedy } = refusal({ managementClusters: { 'mgmt-a': apart } });
     expect(message).toContain(`the secret ${secret}-restore, which functions of backups could read as well`);
     expect(remedy).toContain('--secret lifeboat/restores/mgmt-a ');
-    const shared = { managementClusters: { 'mgmt-a': { secret, restore: { secret } } } };
-    expect(deploymentOf(configurationWith(shared)).stackName).toBe('lifeboat');
+    const byArn = { secret, restore: { secret: `${ARN_OF_SECRETS}${secret}-restore-AbCdEf` } };
+    expect(refusal({ managementClusters: { 'mgmt-a': byArn } }).message).toContain('functions of backups could read');
+    for (const same of [secret, `${ARN_OF_SECRETS}${secret}-AbCdEf`]) {
+      const shared = { managementClusters: { 'mgmt-a': { secret, restore: { secret: same } } } };
+      expect(deploymentOf(configurationWith(shared)).stackName).toBe('lifeboat');
+    }
+  });
+
+  it('with secrets below the prefix is deployed however many there are, by name or by ARN', () => {
+    const clusters = Array.from({ length: 100 }, (_, index) => [
+      `mgmt-${index}`,
+      { secret: `${ARN_OF_SECRETS}lifeboat/management-clusters/mgmt-${index}-AbCdEf` },
+    ]);
+    const configuration = configurationWith({ managementClusters: Object.fromEntries(clusters) });
+    expect(deploymentOf(configuration).stackName).toBe('lifeboat');
+    // That of its account, which need not be the one that is deployed to.
+    const prefix = `${ARN_OF_SECRETS}lifeboat/management-clusters/`;
+    expect(namedSecrets(configuration, 'backup')).toEqual({ prefixes: [prefix], others: [] });
   });
 
   it('with secrets of other names is deployed while their rights fit into a policy', () => {
@@ -85,14 +106,40 @@ describe('a configuration', () => {
     expect(refusal(sections).remedy).toMatch(remedy);
   });
 
+  const NOTIFY = { on: ['PolicyRunFinished'], lambda: 'arn:aws:lambda:eu-central-1:111122223333:function:notify' };
+  const nightly = { schedule: '0 3 * * *', retention: { daily: 7 }, hooks: [NOTIFY] };
+  const byArn = { secret: `${ARN_OF_SECRETS}mgmt-a-AbCdEf` };
   it.each([
-    ['region', { region: 'eu-west-1' }],
-    ['account', { account: '444455556666' }],
-  ])('with a hook in another %s is not deployed', (_, aws) => {
-    const hook = { on: ['PolicyRunFinished'], lambda: 'arn:aws:lambda:eu-central-1:111122223333:function:notify' };
-    expect(refusal({ aws, hooks: [hook] }).message).toMatch(/not where the application is deployed/);
-    const here = { aws: { region: 'eu-central-1', account: '111122223333' }, hooks: [hook] };
-    expect(deploymentOf(configurationWith(here)).region).toBe('eu-central-1');
+    ['hooks[0].lambda', { hooks: [NOTIFY] }, ['region', 'account']],
+    ['policies.nightly.hooks[0].lambda', { policies: { nightly } }, ['region', 'account']],
+    ['s3.region', { s3: { region: 'eu-central-1' } }, ['region']],
+    ['aws.alarms.topic', {}, ['region']],
+    ['aws.kmsKeyArn', { aws: { kmsKeyArn: KEY } }, ['region']],
+    ['aws.secretsKmsKeyArn', { aws: { secretsKmsKeyArn: KEY } }, ['region']],
+    ['aws.permissionsBoundary', { aws: { permissionsBoundary: BOUNDARY } }, ['account']],
+    ['managementClusters.mgmt-a.secret', { managementClusters: { 'mgmt-a': byArn } }, ['region']],
+    [
+      'managementClusters.mgmt-a.restore.secret',
+      { managementClusters: { 'mgmt-a': { secret: 'a', restore: byArn } } },
+      ['region'],
+    ],
+  ])('with %s in another place is not deployed', (path, { aws, ...sections }: Sections, dimensions) => {
+    const alarms = path === 'aws.alarms.topic' ? {} : { alarms: { email: 'on-call@example.com' } };
+    const placed = (place: object) => ({ ...sections, aws: { ...alarms, ...aws, ...place } });
+    for (const [dimension, there] of [
+      ['region', 'eu-west-1'],
+      ['account', '444455556666'],
+    ] as const) {
+      const elsewhere = placed({ [dimension]: there });
+      if (dimensions.includes(dimension)) {
+        const { message, remedy } = refusal(elsewhere);
+        expect(message).toMatch(new RegExp(`^${escaped(path)} is not where the application is deployed: `));
+        expect(message).toMatch(new RegExp(` is in ${dimension} \\S+, and aws\\.${dimension} is ${there}$`));
+        expect(remedy).not.toBe('');
+      } else expect(deploymentOf(configurationWith(elsewhere))).toMatchObject({ [dimension]: there });
+    }
+    const here = { region: 'eu-central-1', account: '111122223333' };
+    expect(deploymentOf(configurationWith(placed(here)))).toMatchObject(here);
   });
 
   it('whose store is the bucket of the application is deployed', () => {
