@@ -2,6 +2,7 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { STEPS } from '../statemachines/back-up-fleet/steps.ts';
 import { SMALL, SPOOLING } from './function-sizes.ts';
+import { grantEndsOfRestoreAccounts } from './kubeconfig-secrets.ts';
 import type { Surroundings } from './lifeboat-function.ts';
 import { LifeboatMachine, type StepFunctions } from './lifeboat-machine.ts';
 import { permit } from './permissions.ts';
@@ -76,6 +77,7 @@ export class BackUpFleet extends LifeboatMachine {
         timedOut: 'A run of a policy, or a part of it, took longer than a day and was ended.',
       },
     });
+    grantEndsOfRestoreAccounts(this.step('plan-run').role, surroundings.configuration);
     this.#letGoOn();
   }
 

@@ -46,22 +46,36 @@ export function namedSecrets({ managementClusters }: Configuration, purpose: Pur
 /** Lets a role read the kubeconfigs for a purpose, and no other secret. */
 export function grantKubeconfigs(role: Role, configuration: Configuration, purpose: Purpose): void {
   const stack = Stack.of(role);
+  if (!permitOnSecrets(role, 'secretsmanager:GetSecretValue', configuration, purpose)) return;
+  const key = configuration.aws?.secretsKmsKeyArn;
+  if (key === undefined) return;
+  const conditions = { StringEquals: { 'kms:ViaService': `secretsmanager.${stack.region}.${stack.urlSuffix}` } };
+  permit(role, { actions: ['kms:Decrypt'], resources: [key], conditions });
+}
+
+/** Lets a role see when the accounts for restores end, which stands beside their kubeconfigs, and not the kubeconfigs. */
+export function grantEndsOfRestoreAccounts(role: Role, configuration: Configuration): void {
+  const own = Object.entries(configuration.managementClusters).filter(([, { restore }]) => restore !== undefined);
+  const managementClusters = Object.fromEntries(own);
+  permitOnSecrets(role, 'secretsmanager:DescribeSecret', { ...configuration, managementClusters }, 'restore');
+}
+
+/** Whether there are any. */
+function permitOnSecrets(role: Role, action: string, configuration: Configuration, purpose: Purpose): boolean {
+  const stack = Stack.of(role);
   const { prefixes, others } = namedSecrets(configuration, purpose);
   const resources = [
     ...prefixes.map((prefix) => secretArn(stack, `${prefix}*`)),
     ...others.map((one) => secretArn(stack, one)),
   ];
-  if (resources.length === 0) return;
+  if (resources.length === 0) return false;
   permit(role, {
-    actions: ['secretsmanager:GetSecretValue'],
+    actions: [action],
     resources,
     wildcardReason:
       'Below the prefix lie kubeconfigs for this purpose and nothing else; a right for each would not fit into a policy.',
   });
-  const key = configuration.aws?.secretsKmsKeyArn;
-  if (key === undefined) return;
-  const conditions = { StringEquals: { 'kms:ViaService': `secretsmanager.${stack.region}.${stack.urlSuffix}` } };
-  permit(role, { actions: ['kms:Decrypt'], resources: [key], conditions });
+  return true;
 }
 
 /** Of what an ARN or a name, or with "*" the beginning of one, stands for. */

@@ -80,7 +80,7 @@ export async function enroll(
     await writePrivateFile(target.file, kubeconfig, options.force);
   } else {
     const { storeKubeconfigSecret } = await import('../../lambdas/kube/secrets-manager-kubeconfigs.ts');
-    await storeKubeconfigSecret(target.secret, kubeconfig);
+    await storeKubeconfigSecret(target.secret, kubeconfig, { credentialsEndAt: minted.endsAt });
   }
   const source = 'file' in target ? target.file : `secret ${target.secret}`;
   const rules = enrolment.roles.flatMap((role) => role.rules);

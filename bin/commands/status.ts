@@ -4,6 +4,7 @@ import { describeStatus } from '../../lambdas/domain/policy-run.ts';
 import { describeExpiry, isNearExpiry, type PolicyStatus } from '../../lambdas/domain/policy-status.ts';
 import { describeUnfinished, unfinishedRestores } from '../../lambdas/operations/unfinished-restores.ts';
 import { discoverAll, type Discovery } from '../../lambdas/platforms/discover.ts';
+import { readCredentials, type CredentialsPorts } from '../../lambdas/policy-runs/credentials.ts';
 import { readDismissals } from '../../lambdas/policy-runs/seen-before.ts';
 import { policyStatuses } from '../../lambdas/policy-runs/status.ts';
 import { newestVerified, type CataloguedPoint, type UnreadablePoint } from '../../lambdas/store/catalogue.ts';
@@ -14,10 +15,8 @@ import { formatAge, formatTable } from '../output/format.ts';
 import { describeFailure, failureAsJson } from './discover.ts';
 import type { CommandResult } from './result.ts';
 
-type StatusPorts = Pick<
-  Ports,
-  'managementClusters' | 'connect' | 'configuration' | 'store' | 'catalogue' | 'journal' | 'locks' | 'clock'
->;
+type StatusPorts = CredentialsPorts &
+  Pick<Ports, 'managementClusters' | 'configuration' | 'store' | 'catalogue' | 'journal' | 'locks' | 'clock'>;
 type Points = readonly (CataloguedPoint | UnreadablePoint)[];
 
 interface ControlPlaneStatus {
@@ -62,7 +61,7 @@ export async function status(ports: StatusPorts): Promise<CommandResult> {
       .filter(({ exists, newestVerified: newest }) => exists === true && newest === null)
       .map(({ controlPlane }) => `${controlPlane} has no verified recovery point`),
     ...points.flatMap(describeRefused),
-    ...(await describeExpiries(ports, unreachable)),
+    ...(await describeExpiries(ports)),
   ];
   const told = new Set(found);
   const ofPolicies = policies.flatMap(({ policy, problems }) =>
@@ -122,20 +121,11 @@ function describeRefused(point: CataloguedPoint | UnreadablePoint): string[] {
   return [`${kind} ${name} is refused, nobody can restore from it${detail === undefined ? '' : `: ${detail}`}`];
 }
 
-async function describeExpiries(
-  { managementClusters, connect, clock }: StatusPorts,
-  unreachable: ReadonlySet<string>,
-): Promise<string[]> {
-  const reached = managementClusters.filter((managementCluster) => !unreachable.has(managementCluster));
-  const ends = await Promise.all(
-    reached.map(async (managementCluster) => {
-      const { credentialsEndAt: endAt } = await connect(managementCluster);
-      return endAt !== null && isNearExpiry(endAt, clock())
-        ? [describeExpiry({ managementCluster, endAt: endAt.toISOString() })]
-        : [];
-    }),
-  );
-  return ends.flat();
+async function describeExpiries(ports: StatusPorts): Promise<string[]> {
+  const credentials = await readCredentials(ports.managementClusters, ports);
+  return credentials
+    .filter(({ endAt }) => isNearExpiry(endAt, ports.clock()))
+    .map(({ endAt, ...account }) => describeExpiry({ ...account, endAt: endAt.toISOString() }));
 }
 
 function describe(controlPlane: string, exists: boolean | null, points: Points, now: Date): ControlPlaneStatus {

@@ -33,7 +33,8 @@ export async function openPorts(
   const store = await openStore(configuration.store, configuration.s3, loaded.resolvePath('.'));
   const catalogue = new Catalogue(store);
   const clock = () => new Date();
-  const { connect, close } = openConnections(configuredKubeconfigs(loaded, purpose));
+  const accesses = configuredKubeconfigs(loaded, purpose);
+  const { connect, close } = openConnections(accesses);
   return {
     store,
     catalogue,
@@ -54,6 +55,7 @@ export async function openPorts(
     random: Math.random,
     toolVersion: toolVersion(),
     connect,
+    restoreCredentialsEndAt: (managementCluster) => accesses.restoreCredentialsEndAt(managementCluster),
     close,
     findPoint: (reference) => findPoint(catalogue, reference),
   };

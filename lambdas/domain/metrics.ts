@@ -15,7 +15,7 @@ export const METRICS = {
   missing: { name: 'ControlPlanesMissing', unit: 'Count' },
   /** 1 when the newest run of the policy did not succeed, selected nothing or cannot be read, or its schedule is missing or disabled. */
   failing: { name: 'PolicyFailing', unit: 'Count' },
-  /** Management clusters of the policy whose credentials end within 14 days. */
+  /** Accounts on management clusters of the policy, for backups and for restores, that end within 14 days. */
   credentialsNearExpiry: { name: 'CredentialsNearExpiry', unit: 'Count' },
   /**
    * Locks on control planes of the policy that outlived their operation; of the stack also restores that were begun and have not

@@ -1,11 +1,19 @@
 import * as z from 'zod';
 import { describeAbsences, missingSchema, servedSchema, type Missing, type Served } from './missing.ts';
 import { describeCounts, describeStatus, lastRunSchema } from './policy-run.ts';
+import { PURPOSES, type Purpose } from './purpose.ts';
 import { CLOCK_TOLERANCE_MILLISECONDS } from './verdict.ts';
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 /** Long enough to renew credentials in working hours, however late in a year. */
 const NEAR_EXPIRY_MILLISECONDS = 14 * DAY_MILLISECONDS;
+
+/** When an account on a management cluster ends. */
+export interface CredentialsEnd {
+  readonly managementCluster: string;
+  readonly purpose: Purpose;
+  readonly endAt: Date;
+}
 
 /** What is known of one policy, gathered from the store and the scheduler. */
 export interface PolicyFacts {
@@ -20,7 +28,7 @@ export interface PolicyFacts {
   readonly unserved: readonly Served[];
   /** `unknown` where no scheduler was asked. */
   readonly schedule: 'enabled' | 'disabled' | 'missing' | 'unknown';
-  readonly credentials: readonly { readonly managementCluster: string; readonly endAt: Date }[];
+  readonly credentials: readonly CredentialsEnd[];
   /** Control planes whose lock expired without being released, with its owner. */
   readonly outlivedLocks: readonly { readonly controlPlane: string; readonly owner: string }[];
 }
@@ -41,7 +49,9 @@ export const policyStatusSchema = z.strictObject({
   missing: z.array(missingSchema),
   unserved: z.array(servedSchema),
   failing: z.boolean(),
-  credentialsNearExpiry: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+  credentialsNearExpiry: z.array(
+    z.strictObject({ managementCluster: z.string(), purpose: z.enum(PURPOSES), endAt: z.iso.datetime() }),
+  ),
   outlivedLocks: z.array(z.strictObject({ controlPlane: z.string(), owner: z.string() })),
   problems: z.array(z.string()),
 });
@@ -60,7 +70,7 @@ export function judgePolicy(facts: PolicyFacts, now: Date): PolicyStatus {
   );
   const credentialsNearExpiry = facts.credentials
     .filter(({ endAt }) => isNearExpiry(endAt, now))
-    .map(({ managementCluster, endAt }) => ({ managementCluster, endAt: endAt.toISOString() }));
+    .map(({ endAt, ...account }) => ({ ...account, endAt: endAt.toISOString() }));
   const failures = [
     ...(lastRun !== null && lastRun.status !== 'succeeded' ? [describeRun(lastRun)] : []),
     ...(lastRun?.unreachable.length === 0 && ages.length === 0 ? ['it selects no control plane'] : []),
@@ -130,8 +140,12 @@ export function isNearExpiry(endAt: Date, now: Date): boolean {
 }
 
 /** One sentence for people. */
-export function describeExpiry({ managementCluster, endAt }: PolicyStatus['credentialsNearExpiry'][number]): string {
-  return `the credentials of ${managementCluster} end at ${endAt}`;
+export function describeExpiry({
+  managementCluster,
+  purpose,
+  endAt,
+}: PolicyStatus['credentialsNearExpiry'][number]): string {
+  return `the credentials of ${managementCluster}${purpose === 'restore' ? ' for restores' : ''} end at ${endAt}`;
 }
 
 function describeRun({ runId, status, counts, unreachable }: z.infer<typeof lastRunSchema>): string {

@@ -3,7 +3,7 @@ import type { EksAccess } from '../domain/eks-access.ts';
 import { ConfigurationError } from '../domain/errors.ts';
 import type { Purpose } from '../domain/purpose.ts';
 import { certificateValidity } from './certificates.ts';
-import type { ClusterAccess } from './cluster-access.ts';
+import { credentialsEndAt, type ClusterAccess } from './cluster-access.ts';
 import { parseKubeconfig } from './kubeconfig.ts';
 import type { KubeconfigText } from './kubeconfigs.ts';
 
@@ -41,6 +41,30 @@ export async function managementClusterAccess(
   // Only here, as of EKS: most configurations have no use for AWS.
   const { secretsManagerKubeconfigs } = await import('./secrets-manager-kubeconfigs.ts');
   return await secretsManagerKubeconfigs().read(way.secret);
+}
+
+/** The ways of a configuration, of which the ends of those for restores can be told whatever these are for. */
+export interface ConfiguredAccesses extends ClusterAccesses {
+  /**
+   * When the account for restores on a management cluster ends, if it has one; null when that is not known. A secret is not read,
+   * only what stands beside it. Errors as of {@link managementClusterAccess}, and KubeconfigError.
+   */
+  restoreCredentialsEndAt(managementCluster: string): Promise<Date | null>;
+}
+
+/** Of a configuration's entry: {@link ConfiguredAccesses}. */
+export async function restoreCredentialsEndAt(
+  name: string,
+  { restore }: ManagementCluster,
+  readFile: ReadKubeconfigFile,
+): Promise<Date | null> {
+  if (restore === undefined || 'eks' in restore) return null;
+  if ('kubeconfig' in restore) {
+    const place = `managementClusters.${name}.restore.kubeconfig`;
+    return credentialsEndAt(checkedAccess(await readFile(restore.kubeconfig, place)));
+  }
+  const { describedCredentialsEndAt } = await import('./secrets-manager-kubeconfigs.ts');
+  return await describedCredentialsEndAt(restore.secret);
 }
 
 /** The checked access to a management cluster. KubeconfigError as of {@link parseKubeconfig}. */

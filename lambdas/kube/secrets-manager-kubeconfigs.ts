@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   CreateSecretCommand,
+  DescribeSecretCommand,
   GetSecretValueCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
@@ -36,6 +37,8 @@ const WRITING = awsService('Secrets Manager', AwsUnavailableError, EXPLANATIONS)
 
 /** By this tag policies of IAM and people tell our secrets from others. */
 const TAGS = [{ Key: 'lifeboat', Value: 'management-cluster' }];
+/** When the credentials end, and the version of the secret of which that is true: whoever replaces it by hand need not know of this. */
+const END_TAG = 'lifeboat-credentials-end';
 
 /**
  * Kubeconfigs held as text in AWS Secrets Manager; `read` takes the secret's name or ARN. Region and credentials come from
@@ -66,12 +69,18 @@ export function secretsManagerKubeconfigs(options: AwsOptions = {}): Kubeconfigs
  * there as AWSPREVIOUS. Safe to repeat. PermissionError, ConfigurationError (the secret is about to be deleted, or its
  * name is none), AwsUnavailableError after bounded retries.
  */
-export async function storeKubeconfigSecret(name: string, text: Secret, options: AwsOptions = {}): Promise<void> {
+export async function storeKubeconfigSecret(
+  name: string,
+  text: Secret,
+  { credentialsEndAt, ...options }: AwsOptions & { readonly credentialsEndAt?: Date } = {},
+): Promise<void> {
   const limits = limitsOf(options);
   const client = new SecretsManagerClient(clientSettings(limits));
   const object = sourceOf(name);
   // One token for all attempts: whichever of them arrives twice makes one version.
   const value = { SecretString: text.reveal(), ClientRequestToken: randomUUID() };
+  const end = { Key: END_TAG, Value: `${credentialsEndAt?.toISOString() ?? ''} ${value.ClientRequestToken}` };
+  const tags = credentialsEndAt === undefined ? TAGS : [...TAGS, end];
   try {
     const creating = { verb: 'create', object, permission: 'secretsmanager:CreateSecret and TagResource' };
     const outcome = await requestOf<'created' | 'exists'>(
@@ -85,19 +94,39 @@ export async function storeKubeconfigSecret(name: string, text: Secret, options:
         },
       },
       async (http) => {
-        await client.send(new CreateSecretCommand({ Name: name, Tags: TAGS, ...value }), http);
+        await client.send(new CreateSecretCommand({ Name: name, Tags: tags, ...value }), http);
         return 'created';
       },
     );
     if (outcome === 'created') return;
     const tagging = { verb: 'tag', object, permission: 'secretsmanager:TagResource' };
     await requestOf(WRITING, { call: tagging, limits }, (http) =>
-      client.send(new TagResourceCommand({ SecretId: name, Tags: TAGS }), http),
+      client.send(new TagResourceCommand({ SecretId: name, Tags: tags }), http),
     );
     const putting = { verb: 'write', object, permission: 'secretsmanager:PutSecretValue' };
     await requestOf(WRITING, { call: putting, limits }, (http) =>
       client.send(new PutSecretValueCommand({ SecretId: name, ...value }), http),
     );
+  } finally {
+    client.destroy();
+  }
+}
+
+/**
+ * When the credentials of a kubeconfig end that {@link storeKubeconfigSecret} has stored, by a tag and without reading them; null
+ * when nobody has said it of this version. Errors as of reading.
+ */
+export async function describedCredentialsEndAt(secretId: string, options: AwsOptions = {}): Promise<Date | null> {
+  const limits = limitsOf(options);
+  const client = new SecretsManagerClient(clientSettings(limits));
+  const call = { verb: 'describe', object: sourceOf(secretId), permission: 'secretsmanager:DescribeSecret on it' };
+  try {
+    const { Tags = [], VersionIdsToStages = {} } = await requestOf(READING, { call, limits }, (http) =>
+      client.send(new DescribeSecretCommand({ SecretId: secretId }), http),
+    );
+    const [end = '', version = ''] = Tags.find(({ Key }) => Key === END_TAG)?.Value?.split(' ') ?? [];
+    const isCurrent = VersionIdsToStages[version]?.includes('AWSCURRENT') === true;
+    return isCurrent && !Number.isNaN(Date.parse(end)) ? new Date(end) : null;
   } finally {
     client.destroy();
   }

@@ -22,6 +22,8 @@ export interface PublishingRunPorts extends RunPorts {
 /** The same with the management clusters. */
 export interface ClusterRunPorts extends PublishingRunPorts {
   readonly connect: Connect;
+  /** When the account for restores on a management cluster ends, if it has one; null when that is not known. */
+  readonly restoreCredentialsEndAt: (managementCluster: string) => Promise<Date | null>;
   readonly random: () => number;
   readonly toolVersion: string;
 }

@@ -16,6 +16,7 @@ import {
 } from '../domain/policy-run.ts';
 import { discoverAll } from '../platforms/discover.ts';
 import type { ClusterRunPorts } from '../operations/ports.ts';
+import { readCredentials } from './credentials.ts';
 import { seenBefore } from './seen-before.ts';
 import { readPlan, storedPlanSchema, type StoredPlan } from './stored-plan.ts';
 
@@ -84,13 +85,7 @@ async function listSelected(
   const now = ports.clock();
   const { controlPlanes, served, failures } = await discoverAll(managementClusters, connect);
   const unreachable = new Set(failures.map(({ managementCluster }) => managementCluster));
-  const reached = managementClusters.filter((managementCluster) => !unreachable.has(managementCluster));
-  const credentials = await Promise.all(
-    reached.map(async (managementCluster) => {
-      const { credentialsEndAt } = await connect(managementCluster);
-      return credentialsEndAt === null ? [] : [{ managementCluster, endAt: credentialsEndAt.toISOString() }];
-    }),
-  );
+  const credentials = await readCredentials(managementClusters, ports);
   const planned = controlPlanes
     .filter(({ controlPlane, platform, labels }) =>
       selects(select, { platform, name: parseControlPlaneName(controlPlane), labels }),
@@ -122,6 +117,6 @@ async function listSelected(
       error: error.name,
       reason: shortReason(withRemedy(error)),
     })),
-    credentials: credentials.flat(),
+    credentials: credentials.map(({ endAt, ...account }) => ({ ...account, endAt: endAt.toISOString() })),
   };
 }

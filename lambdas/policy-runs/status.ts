@@ -87,10 +87,7 @@ async function readRun(
     const newest = await catalogue.newestVerified(parseControlPlaneName(controlPlane), { now });
     return { controlPlane, newestVerified: newest === undefined ? null : new Date(newest.manifest.takenAt) };
   });
-  const credentials = plan.credentials.map(({ managementCluster, endAt }) => ({
-    managementCluster,
-    endAt: new Date(endAt),
-  }));
+  const credentials = plan.credentials.map(({ endAt, ...account }) => ({ ...account, endAt: new Date(endAt) }));
   return {
     controlPlanes,
     missing: plan.missing.filter(({ controlPlane, lastSeenAt }) => !isDismissed(dismissals, controlPlane, lastSeenAt)),

@@ -9,6 +9,7 @@ import {
   type pageInputSchema,
   type pageSchema,
 } from '../domain/policy-run.ts';
+import { PURPOSES } from '../domain/purpose.ts';
 import type { RunPorts } from '../operations/ports.ts';
 
 /**
@@ -18,8 +19,14 @@ import type { RunPorts } from '../operations/ports.ts';
 export const storedPlanSchema = runSchema.extend({
   controlPlanes: z.array(plannedControlPlaneSchema),
   unreachable: z.array(unreachableSchema),
-  /** When the credentials of each management cluster end, where they say it. */
-  credentials: z.array(z.strictObject({ managementCluster: z.string(), endAt: z.iso.datetime() })),
+  /** When the credentials of each management cluster end, where that is known. */
+  credentials: z.array(
+    z.strictObject({
+      managementCluster: z.string(),
+      purpose: z.enum(PURPOSES).default('backup'),
+      endAt: z.iso.datetime(),
+    }),
+  ),
   plannedAt: z.iso.datetime().optional(),
   /** The platforms of each management cluster; of one that did not answer, those that it served before. */
   served: z.array(servedSchema).default([]),

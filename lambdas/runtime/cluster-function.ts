@@ -1,4 +1,3 @@
-import type { Configuration } from '../domain/configuration.ts';
 import type { Purpose } from '../domain/purpose.ts';
 import { cachedKubeconfigs } from '../kube/cached-kubeconfigs.ts';
 import { openConnections } from '../kube/connections.ts';
@@ -20,16 +19,26 @@ export function clusterFunction<Input, Output>(
 /** Connections end with the invocation: a function that is frozen would find them dead. */
 async function openClusterPorts(invocation: Invocation, purpose: Purpose): Promise<OpenPorts<ClusterRunPorts>> {
   const runPorts = await openPublishingPorts(invocation, purpose);
-  const { connect, close } = openConnections(rememberedAccesses(runPorts.configuration, purpose));
+  const accesses = deployedAccesses(runPorts.configuration, purpose);
+  const { connect, close } = openConnections(remembered(accesses));
   // Written in by the bundler.
   const toolVersion = process.env['LIFEBOAT_VERSION'] ?? 'unknown';
-  return { ports: { ...runPorts, connect, random: Math.random, toolVersion }, close };
+  return {
+    ports: {
+      ...runPorts,
+      connect,
+      restoreCredentialsEndAt: (managementCluster) => accesses.restoreCredentialsEndAt(managementCluster),
+      random: Math.random,
+      toolVersion,
+    },
+    close,
+  };
 }
 
-let accesses: ClusterAccesses | undefined;
+let kept: ClusterAccesses | undefined;
 
 /** Kubeconfigs outlive the invocation, for a few minutes. */
-function rememberedAccesses(configuration: Configuration, purpose: Purpose): ClusterAccesses {
-  accesses ??= cachedKubeconfigs(deployedAccesses(configuration, purpose), () => new Date());
-  return accesses;
+function remembered(accesses: ClusterAccesses): ClusterAccesses {
+  kept ??= cachedKubeconfigs(accesses, () => new Date());
+  return kept;
 }

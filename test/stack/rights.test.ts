@@ -164,6 +164,14 @@ describe('the rights of the functions', () => {
     expect(readersOf('arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf')).toEqual(all);
   });
 
+  it('let a run see when accounts for restores end, and nobody else, and nothing of other secrets', () => {
+    const secrets = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:lifeboat/';
+    const describersOf = (secret: string) => whoMay(['secretsmanager:DescribeSecret'], secret);
+    expect(describersOf(`${secrets}restores/mgmt-a-AbCdEf`)).toEqual(['PlanRun']);
+    expect(describersOf(`${secrets}management-clusters/mgmt-a-AbCdEf`)).toEqual([]);
+    expect(describersOf('arn:aws:secretsmanager:eu-central-1:111122223333:secret:mgmt-b-AbCdEf')).toEqual([]);
+  });
+
   it('let restores read the kubeconfigs of backups only where they have none of their own', () => {
     const shared = rolesOf(synthesize({ managementClusters: { a: { secret: 'lifeboat/management-clusters/a' } } }));
     const secret = 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:lifeboat/';

@@ -332,15 +332,14 @@ describe('the alarms', () => {
   });
 
   it('are over when somebody has looked and found nothing, not when nobody looks', () => {
-    const others = alarms.filter(({ MetricName }) => MetricName !== 'Invocations');
-    const ofSilence = others.map(({ Namespace, TreatMissingData }) => [
-      Namespace === METRIC_NAMESPACE,
-      TreatMissingData,
-    ]);
-    expect(new Map(ofSilence.map((pair) => [String(pair), pair])).values().toArray().sort()).toEqual([
-      [false, 'notBreaching'],
-      [true, 'ignore'],
-    ]);
+    const ofSilence = (isOwn: boolean) =>
+      alarms
+        .filter(
+          ({ Namespace, MetricName }) => (Namespace === METRIC_NAMESPACE) === isOwn && MetricName !== 'Invocations',
+        )
+        .map(({ TreatMissingData }) => TreatMissingData);
+    expect([...new Set(ofSilence(true))]).toEqual(['ignore']);
+    expect([...new Set(ofSilence(false))]).toEqual(['notBreaching']);
   });
 
   it('look at every machine and at every queue', () => {

@@ -48,6 +48,7 @@ export function plannedPorts(directory: string, cluster: Cluster, signal: AbortS
     random: Math.random,
     toolVersion: '0.0.0-test',
     connect: () => Promise.resolve(cluster),
+    restoreCredentialsEndAt: () => Promise.resolve(null),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   DescribeSecretCommand,
   GetSecretValueCommand,
   ListSecretVersionIdsCommand,
+  PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand, ListExecutionsCommand, SFNClient, StopExecutionCommand } from '@aws-sdk/client-sfn';
@@ -21,7 +22,11 @@ import { ConfigurationError, NotFoundError } from '../../../lambdas/domain/error
 import type { EventDetail } from '../../../lambdas/domain/events.ts';
 import { Secret } from '../../../lambdas/domain/secret.ts';
 import { EventBridgeEvents } from '../../../lambdas/events/event-bridge-events.ts';
-import { secretsManagerKubeconfigs, storeKubeconfigSecret } from '../../../lambdas/kube/secrets-manager-kubeconfigs.ts';
+import {
+  describedCredentialsEndAt,
+  secretsManagerKubeconfigs,
+  storeKubeconfigSecret,
+} from '../../../lambdas/kube/secrets-manager-kubeconfigs.ts';
 import { plantSecrets } from '../../suite/planted-secrets.ts';
 import { startHttpFaultProxy } from '../../testbed/http-fault-proxy.ts';
 import { withEnvironment } from '../environment.ts';
@@ -271,6 +276,20 @@ describe('kubeconfigs in Secrets Manager', () => {
     expect(Tags).toEqual([{ Key: 'lifeboat', Value: 'management-cluster' }]);
     const previous = await client.send(new GetSecretValueCommand({ SecretId: NAME, VersionStage: 'AWSPREVIOUS' }));
     expect(previous.SecretString).toBe(planted('first').reveal());
+  });
+
+  it('tell when their credentials end without being read, as long as nobody has replaced them by hand', async () => {
+    const credentialsEndAt = new Date('2026-04-10T00:00:00Z');
+    const later = new Date('2026-07-10T00:00:00Z');
+    await storeKubeconfigSecret('ending', planted('first'), { credentialsEndAt });
+    expect(await describedCredentialsEndAt('ending')).toEqual(credentialsEndAt);
+    await storeKubeconfigSecret('ending', planted('second'), { credentialsEndAt: later });
+    expect(await describedCredentialsEndAt('ending')).toEqual(later);
+    await client.send(new PutSecretValueCommand({ SecretId: 'ending', SecretString: planted('other').reveal() }));
+    expect(await describedCredentialsEndAt('ending')).toBeNull();
+    await storeKubeconfigSecret('endless', planted('other'));
+    expect(await describedCredentialsEndAt('endless')).toBeNull();
+    await expect(describedCredentialsEndAt('missing')).rejects.toThrow(NotFoundError);
   });
 
   it('tag a secret that somebody else has made', async () => {

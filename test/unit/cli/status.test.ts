@@ -10,6 +10,7 @@ import { EXIT, exitCodeFor, exitCodeForName } from '../../../bin/output/exit-cod
 import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
 import {
   ClusterUnreachableError,
+  ConfigurationError,
   CorruptSnapshotError,
   IdentityIncompleteError,
   KubeconfigError,
@@ -45,6 +46,8 @@ beforeEach(async () => {
     managementClusters: ['mgmt-a'],
     configuration: configurationSchema.parse({ store: directory, managementClusters: {} }),
     connect: () => Promise.resolve(clusterWith(['prod'])),
+    restoreCredentialsEndAt: () => Promise.resolve(null),
+    report: () => undefined,
   };
 });
 afterEach(() => rm(directory, { recursive: true }));
@@ -123,6 +126,23 @@ describe('lifeboat status without any policy', () => {
     const endAt = new Date('2026-01-20T00:00:00Z');
     ports = { ...ports, connect: () => Promise.resolve(clusterWith(['prod'], endAt)) };
     expect(await problems()).toEqual(['the credentials of mgmt-a end at 2026-01-20T00:00:00.000Z']);
+    ports = { ...ports, restoreCredentialsEndAt: () => Promise.resolve(new Date('2026-01-21T00:00:00Z')) };
+    expect(await problems()).toEqual([
+      'the credentials of mgmt-a end at 2026-01-20T00:00:00.000Z',
+      'the credentials of mgmt-a for restores end at 2026-01-21T00:00:00.000Z',
+    ]);
+  });
+
+  it('claims nothing of an account for restores that cannot be read here', async () => {
+    await storePoint(store, POINT);
+    const notes: string[] = [];
+    ports = {
+      ...ports,
+      restoreCredentialsEndAt: () => Promise.reject(new ConfigurationError('kubeconfig of restores is not here')),
+      report: (progress) => notes.push(JSON.stringify(progress)),
+    };
+    expect(await problems()).toEqual([]);
+    expect(notes.join()).toContain('kubeconfig of restores is not here');
   });
 });
 

@@ -23,7 +23,7 @@ const WELL: PolicyFacts = {
   missing: [],
   unserved: [],
   schedule: 'enabled',
-  credentials: [{ managementCluster: 'mgmt-a', endAt: hoursAgo(-24 * 90) }],
+  credentials: [{ managementCluster: 'mgmt-a', purpose: 'backup', endAt: hoursAgo(-24 * 90) }],
   outlivedLocks: [],
 };
 
@@ -125,15 +125,20 @@ describe('how a policy stands', () => {
     const status = judgePolicy(
       {
         ...WELL,
-        credentials: [...WELL.credentials, { managementCluster: 'mgmt-b', endAt: hoursAgo(-24 * 13) }],
+        credentials: [
+          ...WELL.credentials,
+          { managementCluster: 'mgmt-b', purpose: 'backup', endAt: hoursAgo(-24 * 13) },
+          { managementCluster: 'mgmt-b', purpose: 'restore', endAt: hoursAgo(24) },
+        ],
         outlivedLocks: [{ controlPlane: PROD, owner: 'restore-1' }],
       },
       NOW,
     );
     expect(status.problems).toEqual([
       'the credentials of mgmt-b end at 2026-01-23T00:00:00.000Z',
+      'the credentials of mgmt-b for restores end at 2026-01-09T00:00:00.000Z',
       `${PROD} is still locked by restore-1, which is dead`,
     ]);
-    expect(metricsOf(status)).toMatchObject({ credentialsNearExpiry: 1, outlivedLocks: 1 });
+    expect(metricsOf(status)).toMatchObject({ credentialsNearExpiry: 2, outlivedLocks: 1 });
   });
 });

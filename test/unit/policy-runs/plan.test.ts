@@ -33,6 +33,8 @@ type Fleet = Readonly<Record<string, readonly (readonly [string, Record<string, 
 let directory: string;
 let store: DirectoryStore;
 let fleet: Fleet;
+/** When accounts end, by management cluster and purpose. */
+let ends: Record<string, Date>;
 let now: Date;
 let ports: ClusterRunPorts;
 
@@ -50,6 +52,7 @@ beforeEach(async () => {
     configuration: configurationOf({ nightly: {} }),
     events: { publish: () => Promise.resolve() },
     connect,
+    restoreCredentialsEndAt: (managementCluster) => Promise.resolve(ends[`${managementCluster} restore`] ?? null),
     now: () => performance.now(),
     random: Math.random,
     toolVersion: '0.0.0-test',
@@ -57,6 +60,7 @@ beforeEach(async () => {
     signal: new AbortController().signal,
   };
   fleet = { 'mgmt-a': [['prod'], ['edge']], 'mgmt-b': [['far']] };
+  ends = {};
 });
 afterEach(() => rm(directory, { recursive: true }));
 
@@ -73,9 +77,11 @@ function configurationOf(selects: Readonly<Record<string, object>>, managementCl
 
 function connect(managementCluster: string): Promise<Cluster> {
   const hostedClusters = fleet[managementCluster];
-  if (hostedClusters === undefined) return Promise.reject(new ClusterUnreachableError(`${managementCluster} is away`));
   const api: Pick<KubeApi, 'servesKind' | 'list'> = {
-    servesKind: () => Promise.resolve(hostedClusters !== null),
+    servesKind: () =>
+      hostedClusters === undefined
+        ? Promise.reject(new ClusterUnreachableError(`${managementCluster} is away`))
+        : Promise.resolve(hostedClusters !== null),
     list: (apiVersion, kind) =>
       Promise.resolve(
         (hostedClusters ?? []).map(([name, labels = {}]): KubernetesObject => ({
@@ -86,7 +92,11 @@ function connect(managementCluster: string): Promise<Cluster> {
         })),
       ),
   };
-  const cluster = { name: managementCluster, api: api as KubeApi, credentialsEndAt: null };
+  const cluster = {
+    name: managementCluster,
+    api: api as KubeApi,
+    credentialsEndAt: ends[`${managementCluster} backup`] ?? null,
+  };
   return Promise.resolve(cluster as unknown as Cluster);
 }
 
@@ -304,6 +314,23 @@ describe('a management cluster that does not answer', () => {
     expect(await beyond()).toEqual([]);
     await runNextDay();
     expect(await beyond()).toEqual([]);
+  });
+});
+
+describe('accounts that end', () => {
+  it('are told for backups and for restores, also when their management cluster does not answer because of it', async () => {
+    ends = { 'mgmt-a restore': new Date('2026-01-20T00:00:00Z'), 'mgmt-b backup': new Date('2026-01-12T00:00:00Z') };
+    const ending = ['the credentials of mgmt-a for restores end at 2026-01-20T00:00:00.000Z'];
+    ending.push('the credentials of mgmt-b end at 2026-01-12T00:00:00.000Z');
+    await runNextDay();
+    expect(await problems()).toEqual(ending);
+    fleet = { ...fleet, 'mgmt-b': undefined };
+    await runNextDay();
+    const { credentialsNearExpiry } = await statusOf();
+    expect(credentialsNearExpiry).toHaveLength(2);
+    ends = {};
+    await runNextDay();
+    expect(await statusOf()).toMatchObject({ credentialsNearExpiry: [] });
   });
 });
 

@@ -51,6 +51,7 @@ beforeEach(async () => {
       policies: { nightly: { schedule: '@daily', retention: { last: 2 }, verification: 'structure' } },
     }),
     connect: () => Promise.reject(new Error('no cluster is asked')),
+    restoreCredentialsEndAt: () => Promise.resolve(null),
     events: {
       publish(event) {
         published.push(event);
