@@ -10,8 +10,8 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { parseDuration } from '../lambdas/domain/duration.ts';
 import { METRIC_NAMESPACE, METRICS, policyDimensions, type Dimensions } from '../lambdas/domain/metrics.ts';
+import { objectiveMilliseconds } from '../lambdas/domain/policy.ts';
 import type { LifeboatFunction, Surroundings } from './lifeboat-function.ts';
 
 /** How often the policies are judged. */
@@ -37,12 +37,12 @@ export function addDashboard(
 ): void {
   const policies = Object.entries(configuration.policies ?? {});
   const ages = policies.map(
-    ([name, { objective }]) =>
+    ([name, policy]) =>
       new GraphWidget({
         title: `${name}: age of the newest verified recovery point of the worst control plane`,
         width: 12,
         left: [metricOf('oldestVerifiedAge', policyDimensions(stackName, name))],
-        leftAnnotations: [{ label: `objective ${objective}`, value: parseDuration(objective) / 1000 }],
+        leftAnnotations: [{ label: 'objective', value: objectiveMilliseconds(policy) / 1000 }],
         leftYAxis: { min: 0, label: 'seconds', showUnits: false },
       }),
   );

@@ -1,7 +1,8 @@
-import { Duration } from 'aws-cdk-lib';
+import { Annotations, Duration } from 'aws-cdk-lib';
 import { Schedule, ScheduleExpression, ScheduleGroup, type IScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { Construct } from 'constructs';
 import { METRICS, policyDimensions, stackDimensions } from '../lambdas/domain/metrics.ts';
+import { isObjectiveBeyondSchedule } from '../lambdas/domain/policy.ts';
 import { addDashboard, metricOf, REPORT_INTERVAL, type Dashboarded } from './dashboard.ts';
 import { LifeboatFunction, type Surroundings } from './lifeboat-function.ts';
 import { permit } from './permissions.ts';
@@ -64,7 +65,14 @@ export class Observability extends Construct {
    * for all: "lifeboat status" names them.
    */
   #addAlarms({ configuration, deployment: { stackName }, alarms }: Surroundings, report: LifeboatFunction): void {
-    for (const policy of Object.keys(configuration.policies ?? {})) {
+    for (const [policy, definition] of Object.entries(configuration.policies ?? {})) {
+      if (isObjectiveBeyondSchedule(definition)) {
+        // Not refused: who restores today must not be kept from it by when an alarm rings.
+        Annotations.of(this).addWarningV2(
+          `lifeboat:objectiveBeyondSchedule:${policy}`,
+          `The objective of policy ${policy} is shorter than the longest time between two of its runs: its alarm will ring although every run succeeds. Leave "objective" out, or run it more often.`,
+        );
+      }
       alarms.add(new Construct(this, policy), METRICS.beyondObjective.name, {
         metric: metricOf('beyondObjective', policyDimensions(stackName, policy)),
         description: `Policy ${policy} has control planes without a verified recovery point as new as its objective demands. "lifeboat status" says more.`,

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { PLATFORMS, type ControlPlaneName, type PlatformName } from './control-plane.ts';
-import { isDuration } from './duration.ts';
+import { isDuration, parseDuration } from './duration.ts';
 import { ConfigurationError } from './errors.ts';
 import { hookSchema } from './hooks.ts';
+import { longestGapMilliseconds } from './schedule-gap.ts';
 import { checkTimeZone, schedulerExpressions, type SchedulerExpression } from './schedule.ts';
 
 /** Part of an execution's name, which AWS allows 80 characters for. */
@@ -119,8 +120,10 @@ export const policySchema = z
         '"structure" walks every page of what was stored; "live" also compares with the members while they run.',
       ),
     objective: duration
-      .default('26h')
-      .describe('The age of the newest verified point from which on status and alarm complain.'),
+      .optional()
+      .describe(
+        'The age of the newest verified point from which on status and alarm complain. Default: two hours more than the longest time between two runs, flexibleWindowMinutes included, and at least 26h. One that is shorter than that time can never be kept.',
+      ),
     hooks: z.array(hookSchema).optional().describe('Told of the events of this policy.'),
   })
   .superRefine(acceptedBy(({ schedule, timeZone }) => schedulerExpressions(schedule, timeZone), ['schedule']))
@@ -130,6 +133,26 @@ export type Policy = z.infer<typeof policySchema>;
 /** The expressions for EventBridge Scheduler that start a policy: one, or two where its schedule needs two. */
 export function schedulesOf({ schedule, timeZone }: Policy): readonly SchedulerExpression[] {
   return schedulerExpressions(schedule, timeZone);
+}
+
+const HOUR_MILLISECONDS = 3_600_000;
+/** What a run may take, and what clocks are changed by. */
+const MARGIN_MILLISECONDS = 2 * HOUR_MILLISECONDS;
+const LEAST_DEFAULT_MILLISECONDS = 26 * HOUR_MILLISECONDS;
+
+/** The age of the newest verified point from which on people are told, in milliseconds. */
+export function objectiveMilliseconds(policy: Policy): number {
+  if (policy.objective !== undefined) return parseDuration(policy.objective);
+  return Math.max(LEAST_DEFAULT_MILLISECONDS, longestWaitMilliseconds(policy) + MARGIN_MILLISECONDS);
+}
+
+/** Whether the objective is shorter than what the schedule itself lets pass between two runs: then it rings again and again. */
+export function isObjectiveBeyondSchedule(policy: Policy): boolean {
+  return objectiveMilliseconds(policy) < longestWaitMilliseconds(policy);
+}
+
+function longestWaitMilliseconds({ schedule, flexibleWindowMinutes }: Policy): number {
+  return longestGapMilliseconds(schedule) + flexibleWindowMinutes * 60_000;
 }
 
 /** A control plane as far as selecting needs it. */

@@ -72,23 +72,33 @@ function knownTimeZone(text: string): string | undefined {
 }
 
 function expressions(text: string): readonly string[] {
-  if (!text.startsWith('@')) return fromCron(text);
+  const firing = readFiring(text);
+  return 'cron' in firing ? fromCron(firing.cron) : [fromMinutes(firing.everyMinutes)];
+}
+
+/** When a schedule fires, in whatever time zone: by five fields of cron, or so many minutes apart. ConfigurationError for neither. */
+export function readFiring(schedule: string): { readonly cron: string } | { readonly everyMinutes: number } {
+  const text = (PREFIX.exec(schedule.trim())?.[2] ?? schedule).trim();
+  if (!text.startsWith('@')) return { cron: text };
   const [, interval] = /^@every\s+(.+)$/.exec(text) ?? [];
-  if (interval !== undefined) return [fromInterval(interval)];
+  if (interval !== undefined) return { everyMinutes: minutesOf(interval) };
   const macro = MACROS[text];
-  if (macro !== undefined) return fromCron(macro);
+  if (macro !== undefined) return { cron: macro };
   throw new ConfigurationError(`"${text}" is no schedule`, {
     remedy: `Use five fields of cron, ${Object.keys(MACROS).join(', ')} or "@every 6h".`,
   });
 }
 
-function fromInterval(text: string): string {
+function minutesOf(text: string): number {
   if (!isDuration(text)) {
     throw new ConfigurationError(`"@every ${text}" is no interval of whole minutes, of one or more`, {
       remedy: 'Write it as "@every 90m", "@every 6h", "@every 1h30m" or "@every 2d".',
     });
   }
-  const minutes = parseDuration(text) / MINUTE_MILLISECONDS;
+  return parseDuration(text) / MINUTE_MILLISECONDS;
+}
+
+function fromMinutes(minutes: number): string {
   if (minutes % 1440 === 0) return rate(minutes / 1440, 'day');
   return minutes % 60 === 0 ? rate(minutes / 60, 'hour') : rate(minutes, 'minute');
 }

@@ -1,9 +1,9 @@
 import pLimit from 'p-limit';
 import { parseControlPlaneName } from '../domain/control-plane.ts';
-import { parseDuration } from '../domain/duration.ts';
 import { LifeboatError } from '../domain/errors.ts';
 import { isDismissed } from '../domain/missing.ts';
 import { controlPlaneLock } from '../domain/operation.ts';
+import { objectiveMilliseconds } from '../domain/policy.ts';
 import { lastRunKey, lastRunSchema, runResultSchema, type LastRun } from '../domain/policy-run.ts';
 import { judgePolicy, unreadablePolicy, type PolicyFacts, type PolicyStatus } from '../domain/policy-status.ts';
 import { timeOfRecoveryPoint } from '../domain/recovery-point.ts';
@@ -31,8 +31,8 @@ export async function policyStatuses(
 ): Promise<PolicyStatus[]> {
   const { policies = {} } = ports.configuration;
   const now = ports.clock();
-  const statuses = Object.entries(policies).map(async ([policy, { objective }]) => {
-    const subject = { policy, objectiveMilliseconds: parseDuration(objective) };
+  const statuses = Object.entries(policies).map(async ([policy, definition]) => {
+    const subject = { policy, objectiveMilliseconds: objectiveMilliseconds(definition) };
     try {
       return judgePolicy({ ...subject, schedule: scheduleOf(policy), ...(await readFacts(policy, now, ports)) }, now);
     } catch (error) {

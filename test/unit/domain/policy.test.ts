@@ -1,6 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseDuration } from '../../../lambdas/domain/duration.ts';
-import { policySchema, schedulesOf, selects, type Selector } from '../../../lambdas/domain/policy.ts';
+import {
+  isObjectiveBeyondSchedule,
+  objectiveMilliseconds,
+  policySchema,
+  schedulesOf,
+  selects,
+  type Selector,
+} from '../../../lambdas/domain/policy.ts';
 import { parseSlot, runId } from '../../../lambdas/domain/policy-run.ts';
 
 const LEAST = { schedule: '@daily', retention: { last: 3 } };
@@ -13,7 +20,6 @@ describe('a policy', () => {
       flexibleWindowMinutes: 0,
       retention: { last: 3, minimumVerified: 3 },
       verification: 'live',
-      objective: '26h',
     });
   });
 
@@ -49,6 +55,41 @@ describe('a policy', () => {
       { expression: 'cron(0 3 1 * ? *)', timeZone: 'Europe/Berlin' },
       { expression: 'cron(0 3 ? * MON *)', timeZone: 'Europe/Berlin' },
     ]);
+  });
+});
+
+describe('the objective of a policy', () => {
+  const HOUR_MILLISECONDS = 3_600_000;
+  const policyOf = (fields: object) => policySchema.parse({ ...LEAST, ...fields });
+
+  it.each([
+    ['@hourly', 26],
+    ['0 3 * * *', 26],
+    ['TZ=Europe/Berlin 0 3 * * *', 26],
+    ['@every 3d', 74],
+    ['@weekly', 7 * 24 + 2],
+    ['0 1,5 * * mon-fri', 2 * 24 + 20 + 2],
+    ['0 0 1 * *', 31 * 24 + 2],
+    ['0 0 1 * mon', 7 * 24 + 2],
+    ['0 0 31 * *', 61 * 24 + 2],
+    ['0 0 29 2 *', 1461 * 24 + 2],
+    ['0 0 * 1 mon', 49 * 7 * 24 + 2],
+  ])('is by default what its schedule %s can keep: %i hours', (schedule, hours) => {
+    const policy = policyOf({ schedule });
+    expect(objectiveMilliseconds(policy) / HOUR_MILLISECONDS).toBe(hours);
+    expect(isObjectiveBeyondSchedule(policy)).toBe(false);
+  });
+
+  it('counts the window in which runs start, and can be given', () => {
+    const flexible = policyOf({ flexibleWindowMinutes: 600 });
+    expect(objectiveMilliseconds(flexible)).toBe(36 * HOUR_MILLISECONDS);
+    expect(objectiveMilliseconds(policyOf({ objective: '3h' }))).toBe(3 * HOUR_MILLISECONDS);
+  });
+
+  it('that its schedule can never keep is known, and refuses no configuration', () => {
+    const weekdays = { schedule: '0 3 * * mon-fri' };
+    expect(isObjectiveBeyondSchedule(policyOf({ ...weekdays, objective: '26h' }))).toBe(true);
+    expect(isObjectiveBeyondSchedule(policyOf({ ...weekdays, objective: '3d' }))).toBe(false);
   });
 });
 
