@@ -206,4 +206,12 @@ describe('alarms', () => {
     printed.mockRestore();
     expect(findings).toEqual([expect.stringMatching(/^Nobody hears of the alarms\. Write "aws: \{ alarms: \{ email/)]);
   });
+
+  it('on an objective that the schedule can never keep are warned of', () => {
+    const printed = jest.spyOn(console, 'error').mockReturnValue(undefined);
+    const rare = { schedule: '@weekly', retention: { last: 2 } };
+    const { findings } = synthesize({ policies: { rare, never: { ...rare, objective: '26h' } } });
+    printed.mockRestore();
+    expect(findings).toEqual([expect.stringMatching(/^The objective of policy never is shorter/)]);
+  });
 });
