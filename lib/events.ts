@@ -51,6 +51,7 @@ export class Arrivals extends Construct {
     const called = new CalledByRules(this, 'Called', { functionArn: this.verifier.version.functionArn, rules });
     // What was matched before a deployment is tried on with the version that was there then, as long as it is young enough.
     called.permission.applyRemovalPolicy(OUTLIVES_ITS_STACK);
+    acceptTargets(this);
     // S3 sends its events to the account's default bus only.
     const rule = new Rule(this, 'ManifestArrived', {
       ruleName,
@@ -99,10 +100,7 @@ export class Hooks extends Construct {
       group.hooks.map((hook, index) => ({ name: `${of}-${index + 1}`, hook, detail })),
     );
     if (all.length === 0) return;
-    Validations.of(this).acknowledge({
-      id: '@aws-cdk/aws-events:ruleUnresolvedEnvironment',
-      reason: 'Targets are where the stack is, and that is checked when the configuration says where.',
-    });
+    acceptTargets(this);
     const undelivered = new DeadLetterQueue(this, 'Undelivered', { what: 'hooks', alarms });
     const delivery = {
       deadLetterQueue: undelivered.takeFrom(this.#rules),
@@ -159,4 +157,12 @@ export class Hooks extends Construct {
     });
     return new ApiDestinationTarget(destination as IApiDestination, options);
   }
+}
+
+/** The library cannot know where a target is that is given by its ARN. */
+function acceptTargets(scope: Construct): void {
+  Validations.of(scope).acknowledge({
+    id: '@aws-cdk/aws-events:ruleUnresolvedEnvironment',
+    reason: 'Targets are where the stack is, and that is checked when the configuration says where.',
+  });
 }
