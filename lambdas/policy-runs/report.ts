@@ -73,8 +73,12 @@ export async function reportRun(
   );
   const lastRun = lastRunSchema.parse(recorded);
   // A slot that was run late, by hand, does not hide a newer one.
-  await changeJson(store, lastRunKey(policy), lastRunSchema, (present) =>
-    present !== undefined && staysNewest(present, run, clock()) ? undefined : lastRun,
+  await changeJson(
+    store,
+    lastRunKey(policy),
+    lastRunSchema,
+    (present) => (present !== undefined && staysNewest(present, run, clock()) ? undefined : lastRun),
+    { whenDamaged: 'replace' },
   );
   await events.publish({
     type: 'PolicyRunFinished',

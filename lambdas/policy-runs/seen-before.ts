@@ -37,7 +37,9 @@ export async function seenBefore(
   { policy, selected, now, earlier }: AskedRun,
   ports: SeenPorts,
 ): Promise<SeenBefore & { readonly planned: readonly Seen[] }> {
-  const dismissals = await readDismissals(ports.store);
+  const dismissals = await orElse({ dismissed: [] }, 'told of what was dismissed as well', ports, () =>
+    readDismissals(ports.store),
+  );
   const others = Object.keys(ports.configuration.policies ?? {}).filter((other) => other !== policy);
   const plansOfOthers = await Promise.all(others.map((other) => readLastPlan(other, ports)));
   const elsewhere = new Set(
@@ -72,15 +74,21 @@ export async function readDismissals(store: RunPorts['store']): Promise<Dismissa
   return (await findJson(store, DISMISSALS_KEY, dismissalsSchema)) ?? { dismissed: [] };
 }
 
-/** A night's backups must not fail because what an earlier one has left can't be read. */
-async function readLastPlan(policy: string, { store, journal, report }: SeenPorts): Promise<StoredPlan | undefined> {
+async function readLastPlan(policy: string, ports: SeenPorts): Promise<StoredPlan | undefined> {
+  return await orElse(undefined, `not compared with the last run of policy ${policy}`, ports, async () => {
+    const last = await findJson(ports.store, lastRunKey(policy), lastRunSchema);
+    return last === undefined ? undefined : await ports.journal.read(last.runId, 'plan', storedPlanSchema);
+  });
+}
+
+/** A night's backups must not fail because what was left earlier can't be read; the note says what follows from that. */
+async function orElse<T>(otherwise: T, note: string, { report }: SeenPorts, read: () => Promise<T>): Promise<T> {
   try {
-    const last = await findJson(store, lastRunKey(policy), lastRunSchema);
-    return last === undefined ? undefined : await journal.read(last.runId, 'plan', storedPlanSchema);
+    return await read();
   } catch (error) {
     if (!(error instanceof CorruptSnapshotError)) throw error;
-    report({ kind: 'note', text: `not compared with the last run of policy ${policy}: ${error.message}` });
-    return undefined;
+    report({ kind: 'note', text: `${note}: ${error.message}` });
+    return otherwise;
   }
 }
 

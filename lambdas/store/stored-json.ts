@@ -42,20 +42,33 @@ export async function findJson<T>(store: ObjectStore, key: string, schema: z.Zod
   return (await store.head(key)) === undefined ? undefined : await readJson(store, key, schema);
 }
 
+/** The same, but undefined also when it is damaged: for what is written anew from something else. */
+async function findIntactJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  try {
+    return await readJson(store, key, schema);
+  } catch (error) {
+    if (error instanceof CorruptSnapshotError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Writes what `decide` makes of the document as it stands, unless somebody else was faster: then it decides again. Nothing
  * is written when it decides on undefined. It is also told when the document was written, and the store's own time. ConflictError when others were faster every time.
+ * CorruptSnapshotError when it is damaged, unless it is then to be replaced as if it were not there.
  */
 export async function changeJson<T, Next extends T | undefined>(
   store: ObjectStore,
   key: string,
   schema: z.ZodType<T>,
   decide: (present: T | undefined, seen: Observation) => Next,
+  { whenDamaged = 'refuse' }: { readonly whenDamaged?: 'refuse' | 'replace' } = {},
 ): Promise<Next> {
+  const read = whenDamaged === 'refuse' ? readJson : findIntactJson;
   for (let attempt = 1; ; attempt += 1) {
     const seen = await store.observe(key);
     const { stored } = seen;
-    const next = decide(stored === undefined ? undefined : await readJson(store, key, schema), seen);
+    const next = decide(stored === undefined ? undefined : await read(store, key, schema), seen);
     if (next === undefined) return next;
     try {
       const condition = stored === undefined ? { ifAbsent: true } : { ifMatch: stored.etag };

@@ -7,6 +7,7 @@ import { configurationSchema } from '../../../lambdas/domain/configuration.ts';
 import { parseControlPlaneName } from '../../../lambdas/domain/control-plane.ts';
 import { ClusterUnreachableError, NotFoundError } from '../../../lambdas/domain/errors.ts';
 import type { KubernetesObject } from '../../../lambdas/domain/kubernetes-object.ts';
+import { DISMISSALS_KEY } from '../../../lambdas/domain/missing.ts';
 import { runId, runResultSchema, type RunInput } from '../../../lambdas/domain/policy-run.ts';
 import type { PolicyStatus } from '../../../lambdas/domain/policy-status.ts';
 import type { Cluster } from '../../../lambdas/kube/cluster.ts';
@@ -367,5 +368,13 @@ describe('lifeboat dismiss', () => {
     await expect(dismissed('mgmt-a/clusters/prdo')).rejects.toThrow(NotFoundError);
     await dismissed(PROD);
     expect(await problems()).toEqual([]);
+  });
+
+  it('keeps no night from its backups when the record of it is damaged', async () => {
+    await store.put(DISMISSALS_KEY, Buffer.from('{'));
+    await runNextDay();
+    const input: RunInput = { policy: 'nightly', slot: now.toISOString() };
+    const { outcomes } = (await ports.journal.read(runId(input), 'result', runResultSchema)) ?? {};
+    expect(outcomes?.map(({ controlPlane, outcome }) => [controlPlane, outcome])).toContainEqual([PROD, 'verified']);
   });
 });

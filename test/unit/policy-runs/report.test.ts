@@ -91,6 +91,12 @@ describe('the newest report of a policy', () => {
     expect(await lastSlot()).toBe('2026-01-04T03:00:00Z');
   });
 
+  it('takes the place of one that is damaged', async () => {
+    await ports.store.put(lastRunKey('nightly'), Buffer.from('{'));
+    await attempt(SLOT, [outcomeOf(PROD, 'verified', 'p')]);
+    expect(await lastSlot()).toBe(SLOT);
+  });
+
   it('goes by time, however the slot is written', async () => {
     await attempt('2026-01-02T03:00:00Z', [outcomeOf(PROD, 'verified', 'p')]);
     await attempt('2026-01-02T03:00:00.500Z', [outcomeOf(EDGE, 'verified', 'q')]);
