@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:https';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { SecureContextOptions } from 'node:tls';
 import { parseKubeconfig } from '../kubeconfig.ts';
@@ -21,6 +22,15 @@ function pathOf(resource: Resource<KubeObject>, namespace?: string, name?: strin
   const group = resource.apiVersion.includes('/') ? `/apis/${resource.apiVersion}` : `/api/${resource.apiVersion}`;
   const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;
   return `${group}${scope}/${resource.plural}${name === undefined ? '' : `/${name}`}`;
+}
+
+/** undefined for a line that the end of the watch has cut off: the next watch tells of all objects again. */
+function parseEvent(line: string): { readonly object: KubeObject } | undefined {
+  try {
+    return JSON.parse(line) as { object: KubeObject };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Just enough of the Kubernetes API for the twin; its own, so that a fault of the product's client cannot hide in it. */
@@ -107,13 +117,26 @@ export class KubeApi {
     await this.#unless404(this.#call('DELETE', pathOf(resource, namespace, name), options));
   }
 
-  /** Calls back on every change of the kind until the signal aborts; resolves when the server ends the watch. */
-  async watch(resource: Resource<KubeObject>, onChange: () => void, signal: AbortSignal): Promise<void> {
+  /**
+   * Calls back with every object of the kind, and again with each that is made, changed or removed, until the signal aborts; resolves
+   * when the server ends the watch.
+   */
+  async watch(
+    resource: Resource<KubeObject>,
+    onChange: (object: KubeObject) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     const url = `${this.#server}${pathOf(resource)}?watch=true`;
     await new Promise<void>((resolve) => {
       const call = request(url, { ...this.#options, agent: false, signal }, (response) => {
-        if (response.statusCode === 200) response.on('data', onChange);
-        else response.resume();
+        if (response.statusCode === 200) {
+          createInterface({ input: response, crlfDelay: Infinity })
+            .on('line', (line) => {
+              const event = parseEvent(line);
+              if (event !== undefined) onChange(event.object);
+            })
+            .on('error', () => undefined);
+        } else response.resume();
         response.on('error', resolve).on('close', resolve);
       });
       call

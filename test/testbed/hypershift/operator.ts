@@ -8,45 +8,61 @@ import { controlPlaneNamespace, OPERATOR_NAMESPACE } from './names.ts';
 import { reconcileNodePool, sweepNodePoolSecrets } from './node-pool-reconciler.ts';
 import { millisecondsToPauseEnd } from './pause.ts';
 import {
+  AWS_MACHINE_TEMPLATE,
+  CONFIG_MAP,
   DEPLOYMENT,
   HOSTED_CLUSTER,
   HOSTED_CONTROL_PLANE,
   NAMESPACE,
   NODE_POOL,
+  SECRET,
+  SERVICE,
   STATEFUL_SET,
   type KubeObject,
 } from './resources.ts';
 
-/** Kinds whose every change starts a pass; others are caught up with by the regular one. */
-const WATCHED = [NAMESPACE, HOSTED_CLUSTER, HOSTED_CONTROL_PLANE, NODE_POOL, STATEFUL_SET, DEPLOYMENT, ...FINALIZED];
-const REGULAR_PASS_MS = 2000;
-// Also how often a kind is asked for that the server does not know, or not yet.
-const REOPEN_WATCH_MS = 2000;
+/** Kinds whose every change starts a pass over the hosted clusters of its namespace; others are caught up with by the regular one. */
+const WATCHED = [
+  ...[NAMESPACE, HOSTED_CLUSTER, HOSTED_CONTROL_PLANE, NODE_POOL, STATEFUL_SET, DEPLOYMENT],
+  ...[SECRET, CONFIG_MAP, SERVICE, AWS_MACHINE_TEMPLATE, ...FINALIZED],
+];
+const REGULAR_PASS_MS = 10_000;
+// What has failed is tried again; also how often a kind is asked for that the server does not know, or not yet.
+const AGAIN_MS = 2000;
 // A pass answers many changes at once, and the watch reports the pass's own writes.
 const SETTLE_MS = 50;
 
-/** A bell that one loop waits for: rung while nobody waits, it lets the next wait through at once. */
-class Bell {
-  #rung = false;
+/** The namespaces in which something has changed since they were last taken. One loop waits for them. */
+class Changes {
+  #namespaces = new Set<string>();
   #wake: (() => void) | undefined;
 
-  ring(): void {
-    this.#rung = true;
+  note(namespace: string): void {
+    this.#namespaces.add(namespace);
+    this.wake();
+  }
+
+  wake(): void {
     this.#wake?.();
   }
 
+  take(): ReadonlySet<string> {
+    const taken = this.#namespaces;
+    this.#namespaces = new Set();
+    return taken;
+  }
+
+  /** Until there are some, or the time is over. */
   async wait(timeoutMs: number): Promise<void> {
-    if (!this.#rung) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    if (this.#namespaces.size > 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
     this.#wake = undefined;
-    this.#rung = false;
   }
 }
 
@@ -75,43 +91,60 @@ async function ensureOperatorNamespace(api: KubeApi): Promise<void> {
 }
 
 /**
- * `errors` carries why the last pass over a HostedCluster failed, by its uid. Gives the milliseconds after which another
- * pass is due: the real operator comes back to what is paused when its pause ends.
+ * Reconciles the hosted clusters of these namespaces, or all. `errors` carries why the last pass over a HostedCluster failed, by its
+ * uid. Gives the milliseconds after which all are due: the real operator comes back to what is paused when its pause ends.
  */
-async function pass(api: KubeApi, errors: Map<string, string | undefined>): Promise<number> {
+async function pass(
+  api: KubeApi,
+  changes: Changes,
+  changed: ReadonlySet<string> | 'all',
+  errors: Map<string, string | undefined>,
+): Promise<number> {
   const [clusters, pools] = await Promise.all([api.list(HOSTED_CLUSTER), api.list(NODE_POOL)]);
   if (clusters.length > 0) await ensureOperatorNamespace(api);
+  const isDue = (namespace: string, clusterName: string): boolean =>
+    changed === 'all' || changed.has(namespace) || changed.has(controlPlaneNamespace(namespace, clusterName));
+  const again = (namespace: string): void => {
+    setTimeout(() => {
+      changes.note(namespace);
+    }, AGAIN_MS).unref();
+  };
   for (const cluster of clusters) {
-    const { name, namespace, uid = '' } = cluster.metadata;
+    const { name, namespace = '', uid = '' } = cluster.metadata;
+    if (!isDue(namespace, name)) continue;
     const own = pools.filter(({ spec, metadata }) => spec.clusterName === name && metadata.namespace === namespace);
     const error = await attempt(cluster, async () => {
       await reconcileHostedCluster(api, cluster, own, { now: new Date(), lastError: errors.get(uid) });
     });
     errors.set(uid, error);
-    await attempt(cluster, async () => {
-      const controlPlane = controlPlaneNamespace(namespace ?? '', name);
+    const settled = await attempt(cluster, async () => {
+      const controlPlane = controlPlaneNamespace(namespace, name);
       await settleDeletions(api, controlPlane);
       await sweepNodePoolSecrets(api, controlPlane, pools);
     });
+    if ((error ?? settled) !== undefined) again(namespace);
   }
   for (const pool of pools) {
+    const { namespace = '' } = pool.metadata;
+    if (!isDue(namespace, pool.spec.clusterName)) continue;
     const owner = clusters.find(
-      ({ metadata }) => metadata.name === pool.spec.clusterName && metadata.namespace === pool.metadata.namespace,
+      ({ metadata }) => metadata.name === pool.spec.clusterName && metadata.namespace === namespace,
     );
-    await attempt(pool, async () => {
+    const error = await attempt(pool, async () => {
       await reconcileNodePool(api, pool, owner, new Date());
     });
+    if (error !== undefined) again(namespace);
   }
   return Math.min(REGULAR_PASS_MS, millisecondsToPauseEnd([...clusters, ...pools], new Date()));
 }
 
 async function run(kubeconfigPath: string): Promise<void> {
   const stop = new AbortController();
-  const bell = new Bell();
+  const changes = new Changes();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       stop.abort();
-      bell.ring();
+      changes.wake();
     });
   }
   const api = KubeApi.connect(await readFile(kubeconfigPath, 'utf8'));
@@ -119,24 +152,28 @@ async function run(kubeconfigPath: string): Promise<void> {
     while (!stop.signal.aborted) {
       await api.watch(
         resource,
-        () => {
-          bell.ring();
+        ({ metadata: { name, namespace = name } }) => {
+          changes.note(namespace);
         },
         stop.signal,
       );
-      await sleep(REOPEN_WATCH_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+      await sleep(AGAIN_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   });
   const errors = new Map<string, string | undefined>();
+  let allDueAt = performance.now();
   while (!stop.signal.aborted) {
-    let waitMs = REGULAR_PASS_MS;
+    const isAllDue = performance.now() >= allDueAt;
+    const changed = changes.take();
     try {
-      waitMs = await pass(api, errors);
+      const waitMs = await pass(api, changes, isAllDue ? 'all' : changed, errors);
+      allDueAt = Math.min(isAllDue ? Infinity : allDueAt, performance.now() + waitMs);
     } catch (error) {
       log('pass', error);
+      allDueAt = performance.now() + AGAIN_MS;
     }
     await sleep(SETTLE_MS);
-    await bell.wait(waitMs);
+    if (!stop.signal.aborted) await changes.wait(Math.max(0, allDueAt - performance.now()));
   }
   await Promise.all(watches);
   api.close();

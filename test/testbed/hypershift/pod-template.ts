@@ -77,7 +77,10 @@ export function podTemplate(plan: PodPlan): PodTemplate {
           ],
           ports: Object.entries(plan.ports ?? {}).map(([name, containerPort]) => ({ name, containerPort })),
           volumeMounts: [...mounts, ...(plan.extraVolumeMounts ?? [])],
-          readinessProbe: { httpGet, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 3 },
+          // Once it has started each look is a TLS handshake, which many control planes have no processor for.
+          readinessProbe: plan.probe.restarts
+            ? { httpGet, periodSeconds: 3, timeoutSeconds: 5, failureThreshold: 2 }
+            : { httpGet, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 3 },
           ...(plan.probe.restarts
             ? {
                 startupProbe: { httpGet, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 180 },
