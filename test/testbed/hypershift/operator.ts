@@ -52,9 +52,9 @@ class Changes {
     return taken;
   }
 
-  /** Until there are some, or the time is over. */
-  async wait(timeoutMs: number): Promise<void> {
-    if (this.#namespaces.size > 0) return;
+  /** Until there are some, the time is over, or the signal aborts with a call of `wake`. */
+  async wait(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#namespaces.size > 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
       this.#wake = () => {
@@ -173,7 +173,7 @@ async function run(kubeconfigPath: string): Promise<void> {
       allDueAt = performance.now() + AGAIN_MS;
     }
     await sleep(SETTLE_MS);
-    if (!stop.signal.aborted) await changes.wait(Math.max(0, allDueAt - performance.now()));
+    await changes.wait(Math.max(0, allDueAt - performance.now()), stop.signal);
   }
   await Promise.all(watches);
   api.close();
