@@ -17,9 +17,12 @@ import { ensureBinaries } from './testbed/binaries.ts';
 import { findObstacle } from './testbed/prerequisites.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** They take what the suites leave, of which some would end for want of time. */
-const BEHIND_SUITES = ['nice', '-n', '19'] as const;
 const CHECKS = [['eslint --max-warnings 0 .'], ['tsc --noEmit', 'prettier --check --log-level warn .', 'knip']];
+/**
+ * What a bed runs has a session a program, and with it most of the processors. What waits for servers comes before, or it would be
+ * left for an end with idle processors; static checks take what the others leave.
+ */
+const NICENESS = { servers: -10, checks: 19 };
 /** Suites mostly wait for clusters: two cores carry so many beside the one of the disruptive lane. */
 const WORKERS_SIDE_BY_SIDE = 3;
 
@@ -84,7 +87,8 @@ async function allEnded(works: readonly Promise<void>[]): Promise<void> {
 /** What waits for servers runs beside what waits for clusters; what computes comes last, when both cores are free. */
 async function runWithoutBed(binaries: Promise<unknown>): Promise<void> {
   await binaries;
-  await runJest('servers', ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2']);
+  const servers = ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2'];
+  await runJest('servers', servers, {}, NICENESS.servers);
   await runJest('quick', ['--selectProjects', 'unit', 'stack', '--maxWorkers=2']);
 }
 
@@ -100,8 +104,8 @@ async function runOnBeds(binaries: Promise<unknown>): Promise<void> {
 
 async function runChecks(commandLines: readonly string[]): Promise<void> {
   for (const commandLine of commandLines) {
-    const [command, ...args] = [...BEHIND_SUITES, ...commandLine.split(' ')];
-    const exitCode = await output.run(command, args);
+    const [command = '', ...args] = commandLine.split(' ');
+    const exitCode = await output.run(command, args, { niceness: NICENESS.checks });
     output.print(`${exitCode === 0 ? 'PASS' : 'FAIL'} ${commandLine}`);
     tally[exitCode === 0 ? 'passed' : 'failed'] += 1;
   }
@@ -122,12 +126,20 @@ async function runEndToEnd(
   await runJest(name, args, { TMPDIR: temporary, ...(lane === undefined ? {} : { LIFEBOAT_E2E_LANE: lane }) });
 }
 
-async function runJest(name: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<void> {
+async function runJest(
+  name: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  niceness = 0,
+): Promise<void> {
   const resultFile = join(directory, `${name}.json`);
   const exitCode = await output.run('jest', [...args, '--json', `--outputFile=${resultFile}`], {
-    NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-    LIFEBOAT_PLANTED_SECRETS: secretsDirectory,
-    ...environment,
+    env: {
+      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
+      LIFEBOAT_PLANTED_SECRETS: secretsDirectory,
+      ...environment,
+    },
+    niceness,
   });
   const result = jestResultSchema.parse(JSON.parse(await readFile(resultFile, 'utf8')));
   tally.passed += result.numPassedTests;

@@ -173,6 +173,20 @@ export class SecureEtcd {
     return Number(/^etcd_mvcc_db_open_read_transactions (\d+)$/m.exec(await answer.text())?.[1]);
   }
 
+  /** The same while nobody reads: what three looks in a row see, for those of readers that have just ended close a moment later. */
+  async idleReadTransactions(pod: string): Promise<number> {
+    const seen: number[] = [];
+    return await waitFor(
+      `a steady number of read transactions of ${pod}`,
+      async () => {
+        seen.push(await this.openReadTransactions(pod));
+        const [last, ...before] = seen.slice(-3).reverse();
+        return before.length === 2 && before.every((one) => one === last) ? last : undefined;
+      },
+      { timeoutSeconds: 60, intervalMilliseconds: 200 },
+    );
+  }
+
   /** Runs etcdctl of the same release against all members. */
   async etcdctl(...args: readonly string[]): Promise<string> {
     const { certificate, key } = this.workload.tls;

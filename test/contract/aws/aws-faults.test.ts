@@ -136,7 +136,7 @@ describe.each(Object.entries(SUBJECTS))('%s', (_service, subject) => {
 
   it('is given up when it never answers', async () => {
     const stub = await serve('hang');
-    const error = await errorOf(subject, { ...LIMITS, attempts: 2, attemptMilliseconds: 100 });
+    const error = await errorOf(subject, { ...LIMITS, attempts: 2, attemptMilliseconds: 2000 });
     expect(error).toBeInstanceOf(subject.unavailable);
     expect(error.message).toMatch(/it did not answer in time/);
     expect(stub.signedAt).toHaveLength(2);

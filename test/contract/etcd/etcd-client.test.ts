@@ -92,11 +92,11 @@ describe.each([
     waitFor(
       `${transactions} open read transactions`,
       async () => (await etcd.openReadTransactions(POD)) === transactions,
-      { timeoutSeconds: 20 },
+      { timeoutSeconds: 60 },
     );
 
   it('holds the member back while nobody reads, and lets it go when the loop is left', async () => {
-    const before = await etcd.openReadTransactions(POD);
+    const before = await etcd.idleReadTransactions(POD);
     await withClient(async (client) => {
       for await (const chunk of client.snapshot()) {
         // 16 MiB of window and a few buffers are under way, not the 38 MiB that the database has.
@@ -109,7 +109,7 @@ describe.each([
   });
 
   it('lets the member go when the signal aborts, and rejects with its reason', async () => {
-    const before = await etcd.openReadTransactions(POD);
+    const before = await etcd.idleReadTransactions(POD);
     const controller = new AbortController();
     const reason = new Error('the deadline of the whole work');
     await withClient(async (client) => {

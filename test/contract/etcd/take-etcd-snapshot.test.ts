@@ -247,7 +247,7 @@ describe('a snapshot of one real member', () => {
   });
 
   it('survives a connection cut at any of 30 places: from the other way in, whole, with nothing left behind', async () => {
-    const before = await etcd.openReadTransactions('etcd-0');
+    const before = await etcd.idleReadTransactions('etcd-0');
     const proxy = await TcpProxy.start({ host: '127.0.0.1', port: etcd.clientPort('etcd-0') });
     const openTunnel: SnapshotPorts['cluster']['openTunnel'] = async ({ pod, ...rest }) => {
       if (pod !== 'a-through-proxy') return etcd.cluster.openTunnel({ ...rest, pod: 'etcd-0' });

@@ -34,7 +34,7 @@ beforeAll(async () => {
   const { server } = s3;
   await server.createBucket(BUCKET);
   proxy = await startHttpFaultProxy(server.endpoint);
-  const own = await etcd.openReadTransactions('etcd-0');
+  const own = await etcd.idleReadTransactions('etcd-0');
   const untilReleased = async (): Promise<void> => {
     await waitFor('nobody to read', async () => (await etcd.openReadTransactions('etcd-0')) <= own, {
       timeoutSeconds: 30,
