@@ -8,7 +8,7 @@ export const CAPTURE_VARIABLE = 'LIFEBOAT_CAPTURED_OUTPUT';
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export interface RunOptions {
+interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** From -20, before all others, to 19, what they leave; 0 when left out. */
   readonly niceness?: number;
