@@ -17,12 +17,8 @@ import { ensureBinaries } from './testbed/binaries.ts';
 import { findObstacle } from './testbed/prerequisites.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+/** Two lists that run at the same time, as long as each other. */
 const CHECKS = [['eslint --max-warnings 0 .'], ['tsc --noEmit', 'prettier --check --log-level warn .', 'knip']];
-/**
- * What a bed runs has a session a program, and with it most of the processors. What waits for servers comes before, or it would be
- * left for an end with idle processors; static checks take what the others leave.
- */
-const NICENESS = { servers: -10, checks: 19 };
 /** Suites mostly wait for clusters: two cores carry so many beside the one of the disruptive lane. */
 const WORKERS_SIDE_BY_SIDE = 3;
 
@@ -51,11 +47,7 @@ try {
   const binaries = ensureBinaries((line) => {
     output.print(line);
   });
-  await allEnded([
-    ...CHECKS.map(runChecks),
-    runWithoutBed(binaries),
-    ...(obstacle === undefined ? [runOnBeds(binaries)] : []),
-  ]);
+  await allEnded([runWithoutBed(binaries), ...(obstacle === undefined ? [runOnBeds(binaries)] : [])]);
   if (obstacle === undefined) {
     if (isWhole) await runJest('deployed', ['--selectProjects', 'deployed'], { LIFEBOAT_E2E_LANE: 'deployed' });
     await searchForSecrets();
@@ -84,12 +76,12 @@ async function allEnded(works: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-/** What waits for servers runs beside what waits for clusters; what computes comes last, when both cores are free. */
+/** What computes comes first, while the beds come up; what waits for servers runs beside what waits for clusters. */
 async function runWithoutBed(binaries: Promise<unknown>): Promise<void> {
-  await binaries;
-  const servers = ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2'];
-  await runJest('servers', servers, {}, NICENESS.servers);
+  await allEnded(CHECKS.map(runChecks));
   await runJest('quick', ['--selectProjects', 'unit', 'stack', '--maxWorkers=2']);
+  await binaries;
+  await runJest('servers', ['--selectProjects', 'workflow', 'contract', '--maxWorkers=2']);
 }
 
 /** The lanes of the end-to-end suites. */
@@ -105,7 +97,7 @@ async function runOnBeds(binaries: Promise<unknown>): Promise<void> {
 async function runChecks(commandLines: readonly string[]): Promise<void> {
   for (const commandLine of commandLines) {
     const [command = '', ...args] = commandLine.split(' ');
-    const exitCode = await output.run(command, args, { niceness: NICENESS.checks });
+    const exitCode = await output.run(command, args);
     output.print(`${exitCode === 0 ? 'PASS' : 'FAIL'} ${commandLine}`);
     tally[exitCode === 0 ? 'passed' : 'failed'] += 1;
   }
@@ -126,20 +118,12 @@ async function runEndToEnd(
   await runJest(name, args, { TMPDIR: temporary, ...(lane === undefined ? {} : { LIFEBOAT_E2E_LANE: lane }) });
 }
 
-async function runJest(
-  name: string,
-  args: readonly string[],
-  environment: NodeJS.ProcessEnv = {},
-  niceness = 0,
-): Promise<void> {
+async function runJest(name: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<void> {
   const resultFile = join(directory, `${name}.json`);
   const exitCode = await output.run('jest', [...args, '--json', `--outputFile=${resultFile}`], {
-    env: {
-      NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
-      LIFEBOAT_PLANTED_SECRETS: secretsDirectory,
-      ...environment,
-    },
-    niceness,
+    NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
+    LIFEBOAT_PLANTED_SECRETS: secretsDirectory,
+    ...environment,
   });
   const result = jestResultSchema.parse(JSON.parse(await readFile(resultFile, 'utf8')));
   tally.passed += result.numPassedTests;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createWriteStream, writeFileSync, type WriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { appendFile, readFile } from 'node:fs/promises';
 
@@ -7,12 +7,6 @@ import { appendFile, readFile } from 'node:fs/promises';
 export const CAPTURE_VARIABLE = 'LIFEBOAT_CAPTURED_OUTPUT';
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-interface RunOptions {
-  readonly env?: NodeJS.ProcessEnv;
-  /** From -20, before all others, to 19, what they leave; 0 when left out. */
-  readonly niceness?: number;
-}
 
 /** Adds what a program printed to the output that is searched for secrets at the end of the run. */
 export async function capture(text: string): Promise<void> {
@@ -52,7 +46,7 @@ export class CapturedOutput {
    * Runs a command to its end and gives its exit code; one that can't be started or is killed counts as 1. With it ends all that
    * it started and left, such as what a worker had under way that was killed.
    */
-  async run(command: string, args: readonly string[], { env, niceness = 0 }: RunOptions = {}): Promise<number> {
+  async run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, [CAPTURE_VARIABLE]: this.#path, ...env },
@@ -65,10 +59,7 @@ export class CapturedOutput {
       });
     }
     const { pid } = child;
-    if (pid !== undefined) {
-      this.#groups.add(pid);
-      setNiceness(pid, niceness);
-    }
+    if (pid !== undefined) this.#groups.add(pid);
     child.once('exit', () => {
       if (pid === undefined) return;
       endGroup(pid, 'SIGKILL');
@@ -100,19 +91,6 @@ export class CapturedOutput {
   #take(chunk: Buffer): void {
     process.stdout.write(chunk);
     this.#file.write(chunk);
-  }
-}
-
-/**
- * Sets it for a whole session: Linux shares the processors between sessions, and `nice` counts within one alone (sched(7), "The
- * autogroup feature"). Who may not set it, or has no such kernel, goes without.
- */
-function setNiceness(leader: number, niceness: number): void {
-  if (niceness === 0) return;
-  try {
-    writeFileSync(`/proc/${leader}/autogroup`, `${niceness}`);
-  } catch {
-    return;
   }
 }
 

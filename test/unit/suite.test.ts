@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,11 +42,6 @@ describe('a command of the run', () => {
     const pid = Number(await readFile(file, 'utf8'));
     expect(pid).toBeGreaterThan(1);
     expect(await isEnded(pid)).toBe(true);
-  });
-
-  (existsSync('/proc/self/autogroup') ? it : it.skip)('gets its share of the processors as a session', async () => {
-    const script = 'until grep -q "nice 7$" /proc/$$/autogroup; do sleep 0.05; done';
-    expect(await output.run('sh', ['-c', script], { niceness: 7 })).toBe(0);
   });
 
   it('that can not be started has failed, and says so', async () => {

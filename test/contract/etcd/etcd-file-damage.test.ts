@@ -32,7 +32,7 @@ beforeAll(async () => {
     await transact(etcd, [{ key: '/registry/masterleases/10.0.0.1', value: 'x'.repeat(9000), lease: '7' }]);
     const deletion = await transact(etcd, [{ key: '/registry/secrets/ns-1/name-1' }]);
     await etcd.etcdctl(['compact', String(deletion - 3), '--physical']);
-    await etcd.etcdctl(['defrag']);
+    await etcd.etcdctl(['defrag', '--command-timeout=60s']);
     await etcd.etcdctl(['snapshot', 'save', path]);
   });
   whole = await readFile(path);

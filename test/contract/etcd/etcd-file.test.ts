@@ -70,7 +70,7 @@ async function takeSingle(etcd: TestEtcd, version: EtcdVersion): Promise<Map<str
   await transact(etcd, [{ key: '/registry/configmaps/ns/after', value: 'later' }]);
   await etcd.etcdctl(['compact', String(deletion), '--physical']);
   await add('compacted at a deletion');
-  await etcd.etcdctl(['defrag']);
+  await etcd.etcdctl(['defrag', '--command-timeout=60s']);
   await add('defragmented');
   await etcd.etcdctl(['del', '', '--from-key']);
   const { revision } = await factsOf(await take(etcd, `${version} single before the last compaction`));
@@ -93,7 +93,7 @@ async function takeThree(etcd: TestEtcd, version: EtcdVersion): Promise<Map<stri
   await add('20 MB');
   await etcd.etcdctl(['compact', '40', '--physical']);
   if (version === '3.6.5') await storageVersionWritten(etcd);
-  await etcd.etcdctl(['defrag']);
+  await etcd.etcdctl(['defrag', '--command-timeout=60s']);
   await add('compacted and defragmented');
   return taken;
 }
