@@ -148,7 +148,8 @@ export function objectiveMilliseconds(policy: Policy): number {
 
 /** Whether the objective is shorter than what the schedule itself lets pass between two runs: then it rings again and again. */
 export function isObjectiveBeyondSchedule(policy: Policy): boolean {
-  return objectiveMilliseconds(policy) < longestWaitMilliseconds(policy);
+  // The one by default is never shorter.
+  return policy.objective !== undefined && parseDuration(policy.objective) < longestWaitMilliseconds(policy);
 }
 
 function longestWaitMilliseconds({ schedule, flexibleWindowMinutes }: Policy): number {

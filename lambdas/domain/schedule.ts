@@ -39,7 +39,7 @@ export interface SchedulerExpression {
  * ConfigurationError with reason and remedy for what is no schedule, never fires or cannot be expressed.
  */
 export function schedulerExpressions(schedule: string, timeZone?: string): readonly SchedulerExpression[] {
-  const [, prefix, rest] = PREFIX.exec(schedule.trim()) ?? [];
+  const [, prefix] = PREFIX.exec(schedule.trim()) ?? [];
   if (prefix !== undefined && timeZone !== undefined && prefix !== timeZone) {
     throw new ConfigurationError(`the schedule is in ${prefix}, but timeZone says ${timeZone}`, {
       remedy: 'Give the time zone once.',
@@ -47,7 +47,7 @@ export function schedulerExpressions(schedule: string, timeZone?: string): reado
   }
   const zone = prefix ?? timeZone ?? 'UTC';
   checkTimeZone(zone);
-  return expressions(rest ?? schedule.trim()).map((expression) => ({ expression, timeZone: zone }));
+  return expressions(schedule).map((expression) => ({ expression, timeZone: zone }));
 }
 
 /** ConfigurationError unless a text is the IANA name of a time zone, spelled as EventBridge expects it. */
@@ -71,8 +71,8 @@ function knownTimeZone(text: string): string | undefined {
   }
 }
 
-function expressions(text: string): readonly string[] {
-  const firing = readFiring(text);
+function expressions(schedule: string): readonly string[] {
+  const firing = readFiring(schedule);
   return 'cron' in firing ? fromCron(firing.cron) : [fromMinutes(firing.everyMinutes)];
 }
 

@@ -79,8 +79,9 @@ export async function storeKubeconfigSecret(
   const object = sourceOf(name);
   // One token for all attempts: whichever of them arrives twice makes one version.
   const value = { SecretString: text.reveal(), ClientRequestToken: randomUUID() };
-  const end = { Key: END_TAG, Value: `${credentialsEndAt?.toISOString() ?? ''} ${value.ClientRequestToken}` };
-  const tags = credentialsEndAt === undefined ? TAGS : [...TAGS, end];
+  const tags = [...TAGS];
+  if (credentialsEndAt !== undefined)
+    tags.push({ Key: END_TAG, Value: `${credentialsEndAt.toISOString()} ${value.ClientRequestToken}` });
   try {
     const creating = { verb: 'create', object, permission: 'secretsmanager:CreateSecret and TagResource' };
     const outcome = await requestOf<'created' | 'exists'>(

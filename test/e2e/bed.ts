@@ -36,15 +36,16 @@ export async function plantHostedCluster(cluster: ManagementCluster, plan: Hoste
 
 const SHARED: HostedClusterPlan = { namespace: 'shared', name: 'prod', members: 1, etcdVersion: '3.6.5' };
 
+const sharedOn = (cluster: ManagementCluster) => new HostedCluster(cluster, SHARED.namespace, SHARED.name);
+
 /** Begins the control plane of the suites that only read. */
 export async function beginSharedHostedCluster(cluster: ManagementCluster): Promise<void> {
-  const shared = new HostedCluster(cluster, SHARED.namespace, SHARED.name);
-  if (!(await shared.exists())) await createHostedCluster(cluster, { ...SHARED, wait: false });
+  if (!(await sharedOn(cluster).exists())) await createHostedCluster(cluster, { ...SHARED, wait: false });
 }
 
 /** A control plane on `mgmt-a` for suites side by side that change nothing of it; nobody ends it but the bed. */
 export async function sharedHostedCluster(cluster: ManagementCluster): Promise<HostedCluster> {
-  const shared = new HostedCluster(cluster, SHARED.namespace, SHARED.name);
+  const shared = sharedOn(cluster);
   await shared.waitUntilReady();
   await plantSecrets(await plantedSecrets(cluster));
   return shared;
